@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ * The table of operations through which all training and scoring runs.
+ *
+ * Floats live in device buffers; on a CPU backend a device buffer is ordinary memory, but only
+ * upload and download may assume so. Work is queued on a stream, which one caller at a time uses;
+ * a failure of the device is kept in the stream and comes out of download, loss or sync.
+ * Results never depend on the number of threads, and no row's result on the rows beside it.
+ *
+ * A backend that needs other libraries is a module of its own (backend/registry.c loads it). */
+#ifndef DUMI_BACKEND_H
+#define DUMI_BACKEND_H
+
+#include "core/core.h"
+
+/* Raised with every change of what is below: a module built for another number is refused. */
+enum { DUMI_BACKEND_ABI = 1 };
+
+typedef struct dumi_stream dumi_stream; /* defined by each backend */
+typedef struct dumi_packed dumi_packed; /* a constant matrix in the layout its gemm wants */
+
+/* C = A B, then, where given: + bias by column, max(0, .), zero where mask <= 0. A is m x k, B is
+ * k x n with element strides (so transposing is exchanging two strides); C is row-major. */
+typedef struct {
+    int32_t m, n, k;
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b; /* unused where packed */
+    int64_t b_row, b_col;
+    const dumi_packed *packed;
+    float *c;
+    int64_t c_row;
+    const float *bias;
+    const float *mask; /* m x n, contiguous rows of n */
+    bool relu;
+} dumi_gemm;
+
+enum { DUMI_BOUND_NONE = 0, DUMI_BOUND_TANH = 1 };
+
+/* From the network's output o to the log-variance s (spec: "log-variance bound", "anchor"):
+ * s = bound(o) + (anchor ? log(epsilon + |z|^2 / cols) : 0) + *offset. */
+typedef struct {
+    int32_t rows, cols;  /* of z */
+    int32_t outputs;     /* columns of o and s: cols or 1 */
+    int32_t bound;       /* DUMI_BOUND_* */
+    float bound_scale;   /* c in c tanh(o / c) */
+    bool anchor;
+    float epsilon;
+    const float *offset; /* one float on the device */
+} dumi_head_shape;
+
+typedef struct {
+    int32_t rows, cols, outputs;
+    int32_t split;      /* rows of bag A; B is the rest (disjoint) or all rows (nested) */
+    bool nested, cosine;
+    float temperature, prior;
+} dumi_poe_shape;
+
+typedef struct {
+    float rate;                  /* with Adam's bias correction in it */
+    float beta1, beta2, epsilon; /* Adam; SGD: beta1 is the momentum */
+    float decay;                 /* weight decay added to the gradient */
+    float scale;                 /* gradient is multiplied by this (clip) */
+} dumi_step;
+
+enum { DUMI_NORM_L2 = 0, DUMI_NORM_TRACE = 1, DUMI_NORM_LOGDET = 2 };
+
+typedef struct dumi_backend {
+    size_t struct_size;
+    uint32_t abi;
+    const char *name;
+
+    /* Why it cannot be used on this machine (NULL: it can); what it runs on goes to `detail`. */
+    const char *(*unavailable)(char *detail, size_t capacity);
+    dum_status (*open)(dum_context *context);
+    void (*close)(dum_context *context);
+
+    /* Buffers of floats. alloc: NULL with the error recorded. */
+    float *(*alloc)(dum_context *context, size_t count);
+    void (*free)(dum_context *context, float *buffer);
+
+    /* A stream for gemms of at most max_m x max_n unpacked (max_n 0: packed only). */
+    dum_status (*stream_create)(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n,
+                                dumi_stream **out);
+    void (*stream_destroy)(dumi_stream *stream);
+    dum_status (*sync)(dumi_stream *stream);
+    void (*upload)(dumi_stream *stream, float *to, const float *from, size_t count);
+    dum_status (*download)(dumi_stream *stream, float *to, const float *from, size_t count);
+    void (*fill)(dumi_stream *stream, float *to, float value, size_t count);
+
+    dumi_packed *(*pack)(dum_context *context, const float *b, int32_t k, int32_t n);
+    void (*unpack)(dum_context *context, dumi_packed *packed);
+    void (*gemm)(dumi_stream *stream, const dumi_gemm *gemm);
+
+    /* out[j] = sum over rows of a[i, j], in row order. */
+    void (*colsum)(dumi_stream *stream, int32_t rows, int32_t cols, const float *a, float *out);
+    /* out = (x - shift) * scale by column, kept within +-1e15 so that no square overflows. */
+    void (*affine)(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, const float *shift,
+                   const float *scale, float *out);
+    /* Each row of z divided by its length (a zero row stays zero). */
+    void (*unit)(dumi_stream *stream, int32_t rows, int32_t cols, float *z);
+
+    void (*head)(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *z, float *s);
+    /* d_o from d_s; d_offset (one float, may be NULL) = sum of d_s. */
+    void (*head_backward)(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *d_s,
+                          float *d_o, float *d_offset);
+
+    /* Objective `local`: loss = mean of 1/2 (t exp(-s) + s), and its gradient by s. */
+    dum_status (*local_loss)(dumi_stream *stream, int32_t rows, int32_t outputs, const float *s,
+                             const float *t, float *d_s, double *loss);
+    /* Objective `poe` (paper, section 3): loss and gradient by s. */
+    dum_status (*poe_loss)(dumi_stream *stream, const dumi_poe_shape *shape, const float *z, const float *s,
+                           float *d_s, double *loss);
+
+    /* t: for each query, the mean over its k nearest of `points` rows (row `exclude[i]` left out where
+     * >= 0) of the squared difference: by column (outputs = cols) or its mean over columns
+     * (outputs = 1). Ties go to the lower row. k <= points - 1. */
+    void (*spread)(dumi_stream *stream, int32_t queries, int32_t points, int32_t cols, const float *q,
+                   const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t);
+
+    dum_status (*sum_squares)(dumi_stream *stream, size_t count, const float *x, double *sum);
+    void (*adam)(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
+                 float *weights, float *first, float *second);
+    void (*sgd)(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
+                float *weights, float *velocity);
+
+    /* Per row the log of a norm of the variance exp(s) (DUMI_NORM_*). */
+    dum_status (*norm)(dumi_stream *stream, int32_t rows, int32_t outputs, int32_t norm, const float *s,
+                       double *scores);
+} dumi_backend;
+
+extern const dumi_backend dumi_backend_ref;
+extern const dumi_backend dumi_backend_blis;
+
+/* Opens the backend named in the options and puts it into the context. */
+dum_status dumi_backend_open(dum_context *context, const char *name, const char *module_dir);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ * The blis backend: our own loops over BLIS's micro-kernel. This is the one file that knows BLIS.
+ *
+ * Of BLIS only the micro-kernel for the running processor is used, not its gemm: that one allocates
+ * and ends the process where it cannot, and its rntm_t changed layout under one soname. Nothing
+ * here touches a setting of BLIS. */
+#define _POSIX_C_SOURCE 200809L
+#include "backend/blis/stream.h"
+
+#include <stdio.h>
+
+/* Last: blis.h defines short names of its own. */
+#include <blis.h>
+
+#ifndef DUMI_BLIS_VERSION
+#error "the build must say which BLIS it saw"
+#endif
+
+static const char *unavailable(char *detail, size_t capacity)
+{
+    const char *loaded = bli_info_get_version_str();
+    if (strcmp(loaded, DUMI_BLIS_VERSION) != 0) {
+        snprintf(detail, capacity, "built against BLIS %s, but BLIS %.40s is loaded", DUMI_BLIS_VERSION,
+                 loaded);
+        return detail;
+    }
+    cntx_t *context = bli_gks_query_cntx();
+    const dim_t mr = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, context);
+    const dim_t nr = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, context);
+    if (mr > DUMI_MOST_MR || nr > DUMI_MOST_NR) {
+        snprintf(detail, capacity, "its micro-kernel of %d x %d is too large", (int)mr, (int)nr);
+        return detail;
+    }
+    snprintf(detail, capacity, "BLIS %s, micro-kernel %d x %d", loaded, (int)mr, (int)nr);
+    return NULL;
+}
+
+static dum_status open_backend(dum_context *context)
+{
+    cntx_t *blis = bli_gks_query_cntx();
+    dumi_blis_kernel *kernel;
+    DUMI_TRY(DUMI_NEW(context, kernel, 1));
+    kernel->mr = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, blis);
+    kernel->nr = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, blis);
+    kernel->kc = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_KC, blis);
+    const void_fp ukr = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, blis);
+    memcpy(&kernel->kernel, &ukr, sizeof ukr);
+    kernel->context = blis;
+    context->backend_state = kernel;
+    return DUM_OK;
+}
+
+static void close_backend(dum_context *context)
+{
+    dumi_free(context, context->backend_state);
+}
+
+void dumi_blis_multiply(const dumi_blis_kernel *kernel, int32_t m, int32_t n, int32_t k, const float *a,
+                        const float *b, float beta, float *c, int64_t c_row)
+{
+    auxinfo_t next;
+    memset(&next, 0, sizeof next);
+    bli_auxinfo_set_next_a((void *)(uintptr_t)a, &next);
+    bli_auxinfo_set_next_b((void *)(uintptr_t)b, &next);
+    float one = 1;
+    sgemm_ukr_ft ukr;
+    memcpy(&ukr, &kernel->kernel, sizeof ukr);
+    ukr(m, n, k, &one, (float *)(uintptr_t)a, (float *)(uintptr_t)b, &beta, c, c_row, 1, &next,
+        kernel->context);
+}
+
+static void stream_destroy(dumi_stream *stream)
+{
+    if (stream == NULL)
+        return;
+    dum_context *context = stream->context;
+    dumi_free(context, stream->pack_a);
+    dumi_free(context, stream->pack_b);
+    dumi_free(context, stream->search);
+    dumi_free(context, stream);
+}
+
+static dum_status stream_create(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n,
+                                dumi_stream **out)
+{
+    dumi_stream *stream;
+    DUMI_TRY(DUMI_NEW(context, stream, 1));
+    memset(stream, 0, sizeof *stream);
+    stream->context = context;
+    stream->kernel = context->backend_state;
+    stream->threads = threads;
+    const dumi_blis_kernel *kernel = stream->kernel;
+    stream->chunk_m = dumi_round_up(max_m < DUMI_CHUNK ? max_m : DUMI_CHUNK, kernel->mr);
+    stream->chunk_n = dumi_round_up(max_n < DUMI_CHUNK ? max_n : DUMI_CHUNK, kernel->nr);
+    stream->pack_a = dumi_alloc(context, (size_t)stream->chunk_m * (size_t)kernel->kc, sizeof(float));
+    stream->pack_b = dumi_alloc(context, (size_t)stream->chunk_n * (size_t)kernel->kc, sizeof(float));
+    dum_status status = stream->pack_a != NULL && stream->pack_b != NULL ? DUM_OK : dumi_status();
+    if (status == DUM_OK && max_n > 0)
+        status = dumi_blis_search_create(stream);
+    *out = status == DUM_OK ? stream : NULL;
+    if (status != DUM_OK)
+        stream_destroy(stream);
+    return status;
+}
+
+const dumi_backend dumi_backend_blis = {
+    .struct_size = sizeof(dumi_backend),
+    .abi = DUMI_BACKEND_ABI,
+    .name = "blis",
+    .unavailable = unavailable,
+    .open = open_backend,
+    .close = close_backend,
+    .alloc = dumi_ref_alloc,
+    .free = dumi_ref_free,
+    .stream_create = stream_create,
+    .stream_destroy = stream_destroy,
+    .sync = dumi_ref_sync,
+    .upload = dumi_ref_upload,
+    .download = dumi_ref_download,
+    .fill = dumi_ref_fill,
+    .pack = dumi_blis_pack,
+    .unpack = dumi_blis_unpack,
+    .gemm = dumi_blis_gemm,
+    .colsum = dumi_ref_colsum,
+    .affine = dumi_ref_affine,
+    .unit = dumi_ref_unit,
+    .head = dumi_ref_head,
+    .head_backward = dumi_ref_head_backward,
+    .local_loss = dumi_ref_local_loss,
+    .poe_loss = dumi_ref_poe_loss,
+    .spread = dumi_blis_spread,
+    .sum_squares = dumi_blis_sum_squares,
+    .adam = dumi_blis_adam,
+    .sgd = dumi_blis_sgd,
+    .norm = dumi_ref_norm,
+};

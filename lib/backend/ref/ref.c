@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ * The reference backend: the plainest C that computes each operation, in double where that is what
+ * makes it an oracle. */
+#include "backend/ref/ref.h"
+
+#include <math.h>
+#include <stdio.h>
+
+struct dumi_stream {
+    dum_context *context;
+};
+
+struct dumi_packed {
+    int32_t k, n;
+    float values[];
+};
+
+static const char *unavailable(char *detail, size_t capacity)
+{
+    snprintf(detail, capacity, "plain C, one thread");
+    return NULL;
+}
+
+static dum_status open_backend(dum_context *context)
+{
+    (void)context;
+    return DUM_OK;
+}
+
+static void close_backend(dum_context *context)
+{
+    (void)context;
+}
+
+float *dumi_ref_alloc(dum_context *context, size_t count)
+{
+    return dumi_alloc(context, count, sizeof(float));
+}
+
+void dumi_ref_free(dum_context *context, float *buffer)
+{
+    dumi_free(context, buffer);
+}
+
+static dum_status stream_create(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n,
+                                dumi_stream **out)
+{
+    (void)threads;
+    (void)max_m;
+    (void)max_n;
+    DUMI_TRY(DUMI_NEW(context, *out, 1));
+    (*out)->context = context;
+    return DUM_OK;
+}
+
+static void stream_destroy(dumi_stream *stream)
+{
+    if (stream != NULL)
+        dumi_free(stream->context, stream);
+}
+
+dum_status dumi_ref_sync(dumi_stream *stream)
+{
+    (void)stream;
+    return DUM_OK;
+}
+
+void dumi_ref_upload(dumi_stream *stream, float *to, const float *from, size_t count)
+{
+    (void)stream;
+    memcpy(to, from, count * sizeof *to);
+}
+
+dum_status dumi_ref_download(dumi_stream *stream, float *to, const float *from, size_t count)
+{
+    (void)stream;
+    memcpy(to, from, count * sizeof *to);
+    return DUM_OK;
+}
+
+void dumi_ref_fill(dumi_stream *stream, float *to, float value, size_t count)
+{
+    (void)stream;
+    for (size_t i = 0; i < count; i++)
+        to[i] = value;
+}
+
+static dumi_packed *pack(dum_context *context, const float *b, int32_t k, int32_t n)
+{
+    const size_t count = (size_t)k * (size_t)n;
+    dumi_packed *packed = dumi_alloc(context, sizeof *packed + count * sizeof(float), 1);
+    if (packed == NULL)
+        return NULL;
+    packed->k = k;
+    packed->n = n;
+    memcpy(packed->values, b, count * sizeof(float));
+    return packed;
+}
+
+static void unpack(dum_context *context, dumi_packed *packed)
+{
+    dumi_free(context, packed);
+}
+
+static void gemm(dumi_stream *stream, const dumi_gemm *g)
+{
+    (void)stream;
+    const float *b = g->packed != NULL ? g->packed->values : g->b;
+    const int64_t b_row = g->packed != NULL ? g->n : g->b_row, b_col = g->packed != NULL ? 1 : g->b_col;
+    for (int64_t i = 0; i < g->m; i++) {
+        for (int64_t j = 0; j < g->n; j++) {
+            double sum = 0;
+            for (int64_t p = 0; p < g->k; p++)
+                sum += (double)g->a[i * g->a_row + p * g->a_col] * (double)b[p * b_row + j * b_col];
+            if (g->bias != NULL)
+                sum += (double)g->bias[j];
+            if (g->relu && sum < 0)
+                sum = 0;
+            if (g->mask != NULL && !(g->mask[i * g->n + j] > 0))
+                sum = 0;
+            g->c[i * g->c_row + j] = (float)sum;
+        }
+    }
+}
+
+void dumi_neighbour_insert(dumi_neighbour *list, int32_t *found, int32_t k, double distance, int32_t index)
+{
+    if (*found == k && distance >= list[k - 1].distance)
+        return;
+    int32_t at = *found < k ? (*found)++ : k - 1;
+    for (; at > 0 && list[at - 1].distance > distance; at--)
+        list[at] = list[at - 1];
+    list[at] = (dumi_neighbour){distance, index};
+}
+
+void dumi_neighbour_spread(const dumi_neighbour *list, int32_t k, int32_t cols, const float *query,
+                           const float *points, int32_t outputs, float *t)
+{
+    double total = 0;
+    for (int32_t c = 0; c < cols; c++) {
+        double sum = 0;
+        for (int32_t j = 0; j < k; j++) {
+            const double difference =
+                (double)points[(int64_t)list[j].index * cols + c] - (double)query[c];
+            sum += difference * difference;
+        }
+        if (outputs > 1)
+            t[c] = (float)(sum / k);
+        total += sum / k;
+    }
+    if (outputs == 1)
+        t[0] = (float)(total / cols);
+}
+
+static void spread(dumi_stream *stream, int32_t queries, int32_t points, int32_t cols, const float *q,
+                   const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t)
+{
+    (void)stream;
+    dumi_neighbour list[256];
+    for (int32_t i = 0; i < queries; i++) {
+        int32_t found = 0;
+        for (int32_t j = 0; j < points; j++) {
+            if (j == exclude[i])
+                continue;
+            double distance = 0;
+            for (int32_t c = 0; c < cols; c++) {
+                const double difference = (double)q[(int64_t)i * cols + c] - (double)p[(int64_t)j * cols + c];
+                distance += difference * difference;
+            }
+            dumi_neighbour_insert(list, &found, k, distance, j);
+        }
+        dumi_neighbour_spread(list, k, cols, q + (int64_t)i * cols, p, outputs, t + (int64_t)i * outputs);
+    }
+}
+
+const dumi_backend dumi_backend_ref = {
+    .struct_size = sizeof(dumi_backend),
+    .abi = DUMI_BACKEND_ABI,
+    .name = "ref",
+    .unavailable = unavailable,
+    .open = open_backend,
+    .close = close_backend,
+    .alloc = dumi_ref_alloc,
+    .free = dumi_ref_free,
+    .stream_create = stream_create,
+    .stream_destroy = stream_destroy,
+    .sync = dumi_ref_sync,
+    .upload = dumi_ref_upload,
+    .download = dumi_ref_download,
+    .fill = dumi_ref_fill,
+    .pack = pack,
+    .unpack = unpack,
+    .gemm = gemm,
+    .colsum = dumi_ref_colsum,
+    .affine = dumi_ref_affine,
+    .unit = dumi_ref_unit,
+    .head = dumi_ref_head,
+    .head_backward = dumi_ref_head_backward,
+    .local_loss = dumi_ref_local_loss,
+    .poe_loss = dumi_ref_poe_loss,
+    .spread = spread,
+    .sum_squares = dumi_ref_sum_squares,
+    .adam = dumi_ref_adam,
+    .sgd = dumi_ref_sgd,
+    .norm = dumi_ref_norm,
+};

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * The plain C operations: serial, on ordinary memory. Other CPU backends put those that need no
+ * better version into their own tables. */
+#ifndef DUMI_REF_H
+#define DUMI_REF_H
+
+#include "backend/backend.h"
+
+float *dumi_ref_alloc(dum_context *context, size_t count);
+void dumi_ref_free(dum_context *context, float *buffer);
+dum_status dumi_ref_sync(dumi_stream *stream);
+void dumi_ref_upload(dumi_stream *stream, float *to, const float *from, size_t count);
+dum_status dumi_ref_download(dumi_stream *stream, float *to, const float *from, size_t count);
+void dumi_ref_fill(dumi_stream *stream, float *to, float value, size_t count);
+
+void dumi_ref_colsum(dumi_stream *stream, int32_t rows, int32_t cols, const float *a, float *out);
+void dumi_ref_affine(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, const float *shift,
+                     const float *scale, float *out);
+void dumi_ref_unit(dumi_stream *stream, int32_t rows, int32_t cols, float *z);
+void dumi_ref_head(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *z,
+                   float *s);
+void dumi_ref_head_backward(dumi_stream *stream, const dumi_head_shape *shape, const float *o,
+                            const float *d_s, float *d_o, float *d_offset);
+dum_status dumi_ref_local_loss(dumi_stream *stream, int32_t rows, int32_t outputs, const float *s,
+                               const float *t, float *d_s, double *loss);
+dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, const float *z,
+                             const float *s, float *d_s, double *loss);
+dum_status dumi_ref_sum_squares(dumi_stream *stream, size_t count, const float *x, double *sum);
+void dumi_ref_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
+                   float *weights, float *first, float *second);
+void dumi_ref_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
+                  float *weights, float *velocity);
+dum_status dumi_ref_norm(dumi_stream *stream, int32_t rows, int32_t outputs, int32_t norm, const float *s,
+                         double *scores);
+
+/* Nearest neighbours kept while points go by: the k least distances, ties to the lower index. */
+typedef struct {
+    double distance;
+    int32_t index;
+} dumi_neighbour;
+
+/* Inserts into the sorted list of `*found` (at most k) neighbours. */
+void dumi_neighbour_insert(dumi_neighbour *list, int32_t *found, int32_t k, double distance, int32_t index);
+/* From the neighbours of one query to its target (dumi_backend.spread). */
+void dumi_neighbour_spread(const dumi_neighbour *list, int32_t k, int32_t cols, const float *query,
+                           const float *points, int32_t outputs, float *t);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT
+ * Each operation of each backend against ref: random shapes, tails, strides, guard values. */
+#include "backend/backend.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { GUARD = 16 };
+static const float GUARD_VALUE = 12345.0f;
+
+static dum_context *open_context(const char *backend, int32_t threads)
+{
+    dum_context_options options;
+    DUM_INIT(options);
+    options.backend = backend;
+    options.threads = threads;
+    dum_context *context;
+    ck_assert_msg(dum_context_create(&options, &context) == DUM_OK, "%s", dum_error_message());
+    return context;
+}
+
+static float *random_floats(dumi_rng *rng, size_t count)
+{
+    float *values = malloc((count + 2 * GUARD) * sizeof *values);
+    ck_assert_ptr_nonnull(values);
+    for (size_t i = 0; i < count + 2 * GUARD; i++)
+        values[i] = i < GUARD || i >= count + GUARD ? GUARD_VALUE : (float)dumi_rng_normal(rng);
+    return values + GUARD;
+}
+
+static void check_guard(const float *values, size_t count)
+{
+    for (size_t i = 0; i < GUARD; i++) {
+        ck_assert(values[-(ptrdiff_t)i - 1] == GUARD_VALUE);
+        ck_assert(values[count + i] == GUARD_VALUE);
+    }
+}
+
+static void drop(float *values)
+{
+    free(values - GUARD);
+}
+
+static void check_close(const float *a, const float *b, size_t count, double tolerance)
+{
+    for (size_t i = 0; i < count; i++) {
+        const double scale = 1 + fabs((double)b[i]);
+        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= tolerance * scale, "element %zu of %zu: %g, expected %g",
+                      i, count, (double)a[i], (double)b[i]);
+    }
+}
+
+/* The two tables and a stream of each. */
+typedef struct {
+    dum_context *ref, *other;
+    dumi_stream *ref_stream, *other_stream;
+    const dumi_backend *r, *o;
+} pair;
+
+static pair open_pair(int32_t threads)
+{
+    pair p = {.ref = open_context("ref", 1), .other = open_context("blis", threads)};
+    p.r = p.ref->backend;
+    p.o = p.other->backend;
+    ck_assert_int_eq(p.r->stream_create(p.ref, 1, 512, 512, &p.ref_stream), DUM_OK);
+    ck_assert_int_eq(p.o->stream_create(p.other, threads, 512, 512, &p.other_stream), DUM_OK);
+    return p;
+}
+
+static void close_pair(pair *p)
+{
+    p->r->stream_destroy(p->ref_stream);
+    p->o->stream_destroy(p->other_stream);
+    ck_assert_uint_gt(dum_context_bytes(p->ref), 0);
+    dum_context_destroy(p->ref);
+    dum_context_destroy(p->other);
+}
+
+static void one_gemm(pair *p, dumi_rng *rng, int32_t m, int32_t n, int32_t k, uint32_t flags)
+{
+    const bool a_turned = flags & 1, b_turned = flags & 2, packed = flags & 4;
+    const int64_t pad = flags & 8 ? 3 : 0;
+    const int64_t a_row = a_turned ? 1 : k + pad, a_col = a_turned ? m + pad : 1;
+    const int64_t b_row = b_turned && !packed ? 1 : n, b_col = b_turned && !packed ? k : 1;
+    const size_t a_count = (size_t)(a_turned ? a_col * k : a_row * m);
+    const size_t c_count = (size_t)((n + pad) * (m - 1) + n);
+    float *a = random_floats(rng, a_count), *b = random_floats(rng, (size_t)n * (size_t)k);
+    float *bias = random_floats(rng, (size_t)n), *mask = random_floats(rng, (size_t)m * (size_t)n);
+    float *c = random_floats(rng, c_count), *expected = random_floats(rng, c_count);
+    memcpy(expected, c, c_count * sizeof *c); /* what lies between the rows must stay */
+    dumi_gemm g = {.m = m, .n = n, .k = k, .a = a, .a_row = a_row, .a_col = a_col, .b = b, .b_row = b_row,
+                   .b_col = b_col, .c_row = n + pad, .bias = flags & 16 ? bias : NULL,
+                   .mask = flags & 32 ? mask : NULL, .relu = flags & 64};
+    dumi_gemm reference = g;
+    g.c = c;
+    reference.c = expected;
+    dumi_packed *theirs = packed ? p->o->pack(p->other, b, k, n) : NULL;
+    dumi_packed *ours = packed ? p->r->pack(p->ref, b, k, n) : NULL;
+    g.packed = theirs;
+    reference.packed = ours;
+    p->o->gemm(p->other_stream, &g);
+    p->r->gemm(p->ref_stream, &reference);
+    check_close(c, expected, c_count, 1e-5 * sqrt(k));
+    check_guard(c, c_count);
+    p->o->unpack(p->other, theirs);
+    p->r->unpack(p->ref, ours);
+    drop(a), drop(b), drop(bias), drop(mask), drop(c), drop(expected);
+}
+
+START_TEST(gemm_matches)
+{
+    pair p = open_pair(2);
+    dumi_rng rng;
+    dumi_rng_init(&rng, 7, 99, (uint32_t)_i);
+    for (uint32_t flags = 0; flags < 128; flags++)
+        one_gemm(&p, &rng, 1 + (int32_t)dumi_rng_below(&rng, 70), 1 + (int32_t)dumi_rng_below(&rng, 90),
+                 1 + (int32_t)dumi_rng_below(&rng, 600), flags);
+    one_gemm(&p, &rng, 1100, 530, 300, 0);
+    one_gemm(&p, &rng, 530, 1100, 300, 2 + 64);
+    close_pair(&p);
+}
+END_TEST
+
+/* A row alone, and the same row among others, for 1 to 4 threads: the same bits. */
+START_TEST(gemm_is_bitwise_stable)
+{
+    enum { M = 300, N = 700, K = 520 };
+    dumi_rng rng;
+    dumi_rng_init(&rng, 3, 99, 0);
+    float *a = random_floats(&rng, M * K), *b = random_floats(&rng, K * N);
+    float *first = random_floats(&rng, M * N), *c = random_floats(&rng, M * N);
+    for (int32_t threads = 1; threads <= 4; threads++) {
+        dum_context *context = open_context("blis", threads);
+        const dumi_backend *backend = context->backend;
+        dumi_stream *stream;
+        ck_assert_int_eq(backend->stream_create(context, threads, M, N, &stream), DUM_OK);
+        float *to = threads == 1 ? first : c;
+        dumi_gemm g = {.m = M, .n = N, .k = K, .a = a, .a_row = K, .a_col = 1, .b = b, .b_row = N, .b_col = 1,
+                       .c = to, .c_row = N};
+        backend->gemm(stream, &g);
+        ck_assert_mem_eq(to, first, M * N * sizeof *to);
+        dumi_packed *packed = backend->pack(context, b, K, N);
+        for (int32_t row = 0; row < M; row += 37) {
+            g = (dumi_gemm){.m = 1, .n = N, .k = K, .a = a + row * K, .a_row = K, .a_col = 1, .packed = packed,
+                            .c = c, .c_row = N};
+            backend->gemm(stream, &g);
+            ck_assert_mem_eq(c, first + row * N, N * sizeof *c);
+        }
+        backend->unpack(context, packed);
+        backend->stream_destroy(stream);
+        dum_context_destroy(context);
+    }
+    drop(a), drop(b), drop(first), drop(c);
+}
+END_TEST
+
+START_TEST(spread_matches)
+{
+    pair p = open_pair(2);
+    dumi_rng rng;
+    dumi_rng_init(&rng, 11, 99, 0);
+    for (int round = 0; round < 20; round++) {
+        const int32_t cols = 1 + (int32_t)dumi_rng_below(&rng, 40);
+        const int32_t points = 12 + (int32_t)dumi_rng_below(&rng, 2000);
+        const int32_t queries = 1 + (int32_t)dumi_rng_below(&rng, 150);
+        const int32_t k = 1 + (int32_t)dumi_rng_below(&rng, 10), outputs = round % 2 ? cols : 1;
+        float *points_in = random_floats(&rng, (size_t)points * (size_t)cols);
+        for (int32_t j = 0; j < points / 3 * cols; j++)
+            points_in[j] = roundf(points_in[j]); /* ties and duplicates */
+        float *q = random_floats(&rng, (size_t)queries * (size_t)cols);
+        int32_t exclude[150];
+        for (int32_t i = 0; i < queries; i++) {
+            exclude[i] = i % 3 ? -1 : (int32_t)dumi_rng_below(&rng, (uint64_t)points);
+            if (exclude[i] >= 0)
+                memcpy(q + i * cols, points_in + exclude[i] * cols, (size_t)cols * sizeof *q);
+        }
+        const size_t count = (size_t)queries * (size_t)outputs;
+        float *t = random_floats(&rng, count), *expected = random_floats(&rng, count);
+        p.o->spread(p.other_stream, queries, points, cols, q, points_in, exclude, k, outputs, t);
+        p.r->spread(p.ref_stream, queries, points, cols, q, points_in, exclude, k, outputs, expected);
+        check_close(t, expected, count, 1e-6);
+        check_guard(t, count);
+        drop(points_in), drop(q), drop(t), drop(expected);
+    }
+    close_pair(&p);
+}
+END_TEST
+
+START_TEST(optimisers_match)
+{
+    pair p = open_pair(2);
+    dumi_rng rng;
+    dumi_rng_init(&rng, 13, 99, 0);
+    const size_t counts[] = {1, 31, 32768, 32769, 100003};
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        const size_t count = counts[c];
+        float *gradient = random_floats(&rng, count);
+        float *theirs[3], *ours[3];
+        for (int i = 0; i < 3; i++) {
+            theirs[i] = random_floats(&rng, count);
+            ours[i] = random_floats(&rng, count);
+            for (size_t j = 0; j < count; j++)
+                ours[i][j] = theirs[i][j] = fabsf(theirs[i][j]);
+        }
+        const dumi_step step = {.rate = 0.01f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f,
+                                .decay = 0.1f, .scale = 0.5f};
+        p.o->adam(p.other_stream, count, &step, gradient, theirs[0], theirs[1], theirs[2]);
+        p.r->adam(p.ref_stream, count, &step, gradient, ours[0], ours[1], ours[2]);
+        p.o->sgd(p.other_stream, count, &step, gradient, theirs[0], theirs[1]);
+        p.r->sgd(p.ref_stream, count, &step, gradient, ours[0], ours[1]);
+        double sum, expected;
+        ck_assert_int_eq(p.o->sum_squares(p.other_stream, count, gradient, &sum), DUM_OK);
+        ck_assert_int_eq(p.r->sum_squares(p.ref_stream, count, gradient, &expected), DUM_OK);
+        ck_assert_double_eq_tol(sum, expected, 1e-9 * expected);
+        for (int i = 0; i < 3; i++) {
+            check_close(theirs[i], ours[i], count, 1e-6);
+            check_guard(theirs[i], count);
+            drop(theirs[i]), drop(ours[i]);
+        }
+        drop(gradient);
+    }
+    close_pair(&p);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("backend");
+    TCase *cases = tcase_create("operations");
+    tcase_add_loop_test(cases, gemm_matches, 0, 4);
+    tcase_add_test(cases, gemm_is_bitwise_stable);
+    tcase_add_test(cases, spread_matches);
+    tcase_add_test(cases, optimisers_match);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
