@@ -4,15 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-int32_t dumi_param_find(const dumi_param *table, int32_t count, const char *name)
-{
-    for (int32_t i = 0; i < count; i++)
-        if (strcmp(table[i].name, name) == 0)
-            return i;
-    return -1;
-}
-
-dum_status dumi_param_check_number(const dumi_param *param, double value)
+static dum_status check_number(const dumi_param *param, double value)
 {
     DUMI_REQUIRE(param->texts == NULL, DUM_ERR_ARGUMENT, "option %s is a text (%s), not a number", param->name,
                  param->choices);
@@ -23,7 +15,7 @@ dum_status dumi_param_check_number(const dumi_param *param, double value)
     return DUM_OK;
 }
 
-dum_status dumi_param_check_text(const dumi_param *param, const char *value, double *index)
+static dum_status check_text(const dumi_param *param, const char *value, double *index)
 {
     DUMI_REQUIRE(param->texts != NULL, DUM_ERR_ARGUMENT, "option %s is a number (%g to %g), not a text",
                  param->name, param->min, param->max);
@@ -37,18 +29,25 @@ dum_status dumi_param_check_text(const dumi_param *param, const char *value, dou
                      param->choices);
 }
 
-dum_status dumi_param_unknown(const char *what, const char *name, const dumi_param *table, int32_t count)
+static dum_status find(const dumi_params *table, const char *name, int32_t *index)
 {
+    DUMI_NOT_NULL(name);
     char list[200] = "";
-    for (int32_t i = 0; i < count; i++) {
+    for (*index = 0; *index < table->count; (*index)++) {
+        const dumi_param *param = table->param(*index);
+        if (strcmp(param->name, name) == 0)
+            return DUM_OK;
         const size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "", table[i].name);
+        snprintf(list + used, sizeof list - used, "%s%s", *index > 0 ? ", " : "", param->name);
     }
-    return dumi_fail(DUM_ERR_ARGUMENT, "%s has no option \"%.40s\"; it has %s", what, name, list);
+    return dumi_fail(DUM_ERR_ARGUMENT, "%s has no option \"%.40s\"; it has %s", table->what, name, list);
 }
 
-dum_status dumi_param_describe(const dumi_param *param, dum_param_info *info)
+dum_status dumi_params_describe(const dumi_params *table, int32_t index, dum_param_info *info)
 {
+    DUMI_REQUIRE(index >= 0 && index < table->count, DUM_ERR_ARGUMENT, "index is %d, expected 0 to %d", index,
+                 table->count - 1);
+    const dumi_param *param = table->param(index);
     const bool text = param->texts != NULL;
     const dum_param_info ours = {
         .struct_size = sizeof ours,
@@ -64,6 +63,45 @@ dum_status dumi_param_describe(const dumi_param *param, dum_param_info *info)
     return dumi_write_struct("info", info, &ours, sizeof ours, sizeof ours);
 }
 
+dum_status dumi_params_set_number(const dumi_params *table, double *values, const char *name, double value,
+                                  int32_t *index)
+{
+    DUMI_TRY(find(table, name, index));
+    DUMI_TRY(check_number(table->param(*index), value));
+    values[*index] = value;
+    return DUM_OK;
+}
+
+dum_status dumi_params_set_text(const dumi_params *table, double *values, const char *name, const char *value,
+                                int32_t *index)
+{
+    DUMI_TRY(find(table, name, index));
+    DUMI_NOT_NULL(value);
+    return check_text(table->param(*index), value, &values[*index]);
+}
+
+dum_status dumi_params_get_number(const dumi_params *table, const double *values, const char *name, double *value)
+{
+    int32_t index;
+    DUMI_NOT_NULL(value);
+    DUMI_TRY(find(table, name, &index));
+    DUMI_REQUIRE(table->param(index)->texts == NULL, DUM_ERR_ARGUMENT, "option %s is a text, not a number", name);
+    *value = values[index];
+    return DUM_OK;
+}
+
+dum_status dumi_params_get_text(const dumi_params *table, const double *values, const char *name,
+                                const char **value)
+{
+    int32_t index;
+    DUMI_NOT_NULL(value);
+    DUMI_TRY(find(table, name, &index));
+    const dumi_param *param = table->param(index);
+    DUMI_REQUIRE(param->texts != NULL, DUM_ERR_ARGUMENT, "option %s is a number, not a text", name);
+    *value = param->texts[(int32_t)values[index]];
+    return DUM_OK;
+}
+
 void dumi_param_print(const dumi_param *param, double value, char *buffer, size_t capacity)
 {
     if (param->texts != NULL)
@@ -75,6 +113,6 @@ void dumi_param_print(const dumi_param *param, double value, char *buffer, size_
 bool dumi_param_parse(const dumi_param *param, const char *text, double *value)
 {
     if (param->texts != NULL)
-        return dumi_param_check_text(param, text, value) == DUM_OK;
-    return dumi_parse_number(text, value) && dumi_param_check_number(param, *value) == DUM_OK;
+        return check_text(param, text, value) == DUM_OK;
+    return dumi_parse_number(text, value) && check_number(param, *value) == DUM_OK;
 }

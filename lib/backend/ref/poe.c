@@ -5,43 +5,59 @@
 
 #include <math.h>
 
+enum { BLOCK = 64 }; /* columns at a time, so that rows are read along */
+
+/* A block of columns of one bag: the largest precision (in logs), and sums relative to it. */
+typedef struct {
+    double most[BLOCK], sum[BLOCK], mean[BLOCK];
+} joined;
+
 typedef struct {
     const dumi_poe_shape *shape;
     const float *z, *s;
-    int32_t first, end; /* rows of the bag */
-} bag;
+    int32_t first, count; /* the block */
+} block;
 
-/* Column j of s for row i; a circular covariance has one column for all. */
-static double log_variance(const bag *b, int32_t i, int32_t j)
+/* Log-variances of row i in this block; a circular covariance has one for all columns. */
+static double log_variance(const block *b, int64_t i, int32_t j)
 {
-    const int32_t outputs = b->shape->outputs;
-    return (double)b->s[(int64_t)i * outputs + (outputs > 1 ? j : 0)];
+    return (double)b->s[b->shape->outputs > 1 ? i * b->shape->outputs + b->first + j : i];
 }
 
-/* Largest precision of column j (in logs), and the sum of precisions relative to it. */
-static double precisions(const bag *b, int32_t j, double *most)
+/* Precisions of row i relative to `most`. */
+static void precisions(const block *b, const joined *g, int64_t i, double *w)
 {
-    double sum = 0;
-    *most = -INFINITY;
-    for (int32_t i = b->first; i < b->end; i++)
-        *most = fmax(*most, -log_variance(b, i, j));
-    for (int32_t i = b->first; i < b->end; i++)
-        sum += exp(-log_variance(b, i, j) - *most);
-    return sum;
+    if (b->shape->outputs > 1) {
+        for (int32_t j = 0; j < b->count; j++)
+            w[j] = exp(-log_variance(b, i, j) - g->most[j]);
+        return;
+    }
+    const double one = exp(-log_variance(b, i, 0) - g->most[0]);
+    for (int32_t j = 0; j < b->count; j++)
+        w[j] = one;
 }
 
-static double share(const bag *b, int32_t i, int32_t j, double most, double sum)
+/* The product of experts of rows first .. end - 1. */
+static void join(const block *b, int32_t first, int32_t end, joined *g)
 {
-    return exp(-log_variance(b, i, j) - most) / sum;
-}
-
-static double joined_mean(const bag *b, int32_t j)
-{
-    double most, mean = 0;
-    const double sum = precisions(b, j, &most);
-    for (int32_t i = b->first; i < b->end; i++)
-        mean += share(b, i, j, most, sum) * (double)b->z[(int64_t)i * b->shape->cols + j];
-    return mean;
+    for (int32_t j = 0; j < b->count; j++) {
+        g->most[j] = -INFINITY;
+        g->sum[j] = g->mean[j] = 0;
+    }
+    for (int64_t i = first; i < end; i++)
+        for (int32_t j = 0; j < b->count; j++)
+            g->most[j] = fmax(g->most[j], -log_variance(b, i, j));
+    for (int64_t i = first; i < end; i++) {
+        double w[BLOCK];
+        precisions(b, g, i, w);
+        const float *z = b->z + i * b->shape->cols + b->first;
+        for (int32_t j = 0; j < b->count; j++) {
+            g->sum[j] += w[j];
+            g->mean[j] += w[j] * (double)z[j];
+        }
+    }
+    for (int32_t j = 0; j < b->count; j++)
+        g->mean[j] /= g->sum[j];
 }
 
 /* What the loss needs of the two means: their products, and from these the gradient by one mean. */
@@ -70,15 +86,23 @@ static double mean_gradient(const dumi_poe_shape *shape, const products *p, doub
     return (other - p->ab / own_square * own) / lengths / temperature;
 }
 
-/* Adds this bag's part of the gradient by s for column j. */
-static void add_gradient(const bag *b, int32_t j, double mean, double slope, float *d_s)
+/* Adds this bag's part of the gradient by s. d mean / d s_i = -share_i (z_i - mean), and the loss is minus
+ * the similarity: the signs cancel. */
+static void add_gradient(const block *b, int32_t first, int32_t end, const joined *g, const double *slope, float *d_s)
 {
     const int32_t outputs = b->shape->outputs;
-    double most;
-    const double sum = precisions(b, j, &most);
-    for (int32_t i = b->first; i < b->end; i++) {
-        const double difference = (double)b->z[(int64_t)i * b->shape->cols + j] - mean;
-        d_s[(int64_t)i * outputs + (outputs > 1 ? j : 0)] += (float)(share(b, i, j, most, sum) * difference * slope);
+    for (int64_t i = first; i < end; i++) {
+        double w[BLOCK], all = 0;
+        precisions(b, g, i, w);
+        const float *z = b->z + i * b->shape->cols + b->first;
+        for (int32_t j = 0; j < b->count; j++) {
+            const double part = w[j] / g->sum[j] * ((double)z[j] - g->mean[j]) * slope[j];
+            if (outputs > 1)
+                d_s[i * outputs + b->first + j] += (float)part;
+            all += part;
+        }
+        if (outputs == 1)
+            d_s[i] += (float)all;
     }
 }
 
@@ -98,21 +122,34 @@ dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, c
                              const float *s, float *d_s, double *loss)
 {
     (void)stream;
-    const bag a = {shape, z, s, 0, shape->split};
-    const bag b = {shape, z, s, shape->nested ? 0 : shape->split, shape->rows};
+    const int32_t second = shape->nested ? 0 : shape->split;
+    block b = {.shape = shape, .z = z, .s = s};
+    joined bag_a, bag_b;
     products p = {0, 0, 0};
-    for (int32_t j = 0; j < shape->cols; j++) {
-        const double mean_a = joined_mean(&a, j), mean_b = joined_mean(&b, j);
-        p.ab += mean_a * mean_b;
-        p.aa += mean_a * mean_a;
-        p.bb += mean_b * mean_b;
+    for (b.first = 0; b.first < shape->cols; b.first += BLOCK) {
+        b.count = shape->cols - b.first < BLOCK ? shape->cols - b.first : BLOCK;
+        join(&b, 0, shape->split, &bag_a);
+        join(&b, second, shape->rows, &bag_b);
+        for (int32_t j = 0; j < b.count; j++) {
+            p.ab += bag_a.mean[j] * bag_b.mean[j];
+            p.aa += bag_a.mean[j] * bag_a.mean[j];
+            p.bb += bag_b.mean[j] * bag_b.mean[j];
+        }
     }
     memset(d_s, 0, (size_t)shape->rows * (size_t)shape->outputs * sizeof *d_s);
-    for (int32_t j = 0; j < shape->cols; j++) {
-        const double mean_a = joined_mean(&a, j), mean_b = joined_mean(&b, j);
-        /* d mean / d s_i = -share_i (z_i - mean), and the loss is minus the similarity: signs cancel. */
-        add_gradient(&a, j, mean_a, mean_gradient(shape, &p, mean_a, mean_b, p.aa), d_s);
-        add_gradient(&b, j, mean_b, mean_gradient(shape, &p, mean_b, mean_a, p.bb), d_s);
+    for (b.first = 0; b.first < shape->cols; b.first += BLOCK) {
+        b.count = shape->cols - b.first < BLOCK ? shape->cols - b.first : BLOCK;
+        if (shape->cols > BLOCK) {
+            join(&b, 0, shape->split, &bag_a);
+            join(&b, second, shape->rows, &bag_b);
+        }
+        double by_a[BLOCK], by_b[BLOCK];
+        for (int32_t j = 0; j < b.count; j++) {
+            by_a[j] = mean_gradient(shape, &p, bag_a.mean[j], bag_b.mean[j], p.aa);
+            by_b[j] = mean_gradient(shape, &p, bag_b.mean[j], bag_a.mean[j], p.bb);
+        }
+        add_gradient(&b, 0, shape->split, &bag_a, by_a, d_s);
+        add_gradient(&b, second, shape->rows, &bag_b, by_b, d_s);
     }
     *loss = loss_of(shape, &p) + (shape->prior > 0 ? add_prior(shape, s, d_s) : 0);
     return DUM_OK;

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ * Eigenvectors of a symmetric matrix: Householder reduction to tridiagonal form, then the implicit QL
+ * algorithm (Golub & Van Loan, sections 8.3.1 and 8.3.3). Everything runs along rows. */
+#include "head/head.h"
+
+#include <math.h>
+
+static double dot(int32_t count, const double *restrict x, const double *restrict y)
+{
+    double sum[4] = {0, 0, 0, 0};
+    int32_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        for (int32_t lane = 0; lane < 4; lane++)
+            sum[lane] += x[i + lane] * y[i + lane];
+    for (; i < count; i++)
+        sum[0] += x[i] * y[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static void add_scaled(int32_t count, double factor, const double *restrict x, double *restrict y)
+{
+    for (int32_t i = 0; i < count; i++)
+        y[i] += factor * x[i];
+}
+
+/* Reflects row k of a, right of the diagonal, onto its first element; leaves v in its place and 2 / v.v
+ * in *beta. Returns the new off-diagonal element. */
+static double reflector(int32_t count, double *v, double *beta)
+{
+    const double square = dot(count, v, v), tail = square - v[0] * v[0];
+    *beta = 0;
+    if (!(tail > 0))
+        return v[0];
+    const double target = v[0] > 0 ? -sqrt(square) : sqrt(square);
+    v[0] -= target;
+    *beta = 2 / (tail + v[0] * v[0]);
+    return target;
+}
+
+/* a becomes tridiagonal (diagonal, off); row k keeps the vector of reflection k right of the diagonal. */
+static void tridiagonal(int32_t d, double *a, double *diagonal, double *off, double *beta)
+{
+    for (int32_t k = 0; k + 1 < d; k++) {
+        const int32_t count = d - k - 1;
+        double *v = a + (int64_t)k * d + k + 1;
+        off[k] = k + 2 < d ? reflector(count, v, &beta[k]) : v[0];
+        if (k + 2 == d)
+            beta[k] = 0;
+        diagonal[k] = a[(int64_t)k * d + k];
+        if (beta[k] == 0)
+            continue;
+        double *q = diagonal + k + 1; /* not yet in use */
+        for (int32_t i = 0; i < count; i++)
+            q[i] = beta[k] * dot(count, a + (int64_t)(k + 1 + i) * d + k + 1, v);
+        add_scaled(count, -0.5 * beta[k] * dot(count, q, v), v, q);
+        for (int32_t i = 0; i < count; i++) {
+            double *row = a + (int64_t)(k + 1 + i) * d + k + 1;
+            add_scaled(count, -v[i], q, row);
+            add_scaled(count, -q[i], v, row);
+        }
+    }
+    diagonal[d - 1] = a[(int64_t)d * d - 1];
+    off[d - 1] = 0;
+}
+
+/* Rows of `vectors` = the transposed product of the reflections. */
+static void accumulate(int32_t d, const double *a, const double *beta, double *vectors, double *sums)
+{
+    memset(vectors, 0, (size_t)d * (size_t)d * sizeof *vectors);
+    for (int32_t i = 0; i < d; i++)
+        vectors[(int64_t)i * d + i] = 1;
+    for (int32_t k = d - 2; k >= 0; k--) {
+        const int32_t count = d - k - 1;
+        const double *v = a + (int64_t)k * d + k + 1;
+        memset(sums, 0, (size_t)count * sizeof *sums);
+        for (int32_t i = 0; i < count && beta[k] != 0; i++)
+            add_scaled(count, v[i], vectors + (int64_t)(k + 1 + i) * d + k + 1, sums);
+        for (int32_t i = 0; i < count && beta[k] != 0; i++)
+            add_scaled(count, -beta[k] * v[i], sums, vectors + (int64_t)(k + 1 + i) * d + k + 1);
+    }
+    for (int32_t i = 0; i < d; i++) {
+        for (int32_t j = 0; j < i; j++) {
+            const double held = vectors[(int64_t)i * d + j];
+            vectors[(int64_t)i * d + j] = vectors[(int64_t)j * d + i];
+            vectors[(int64_t)j * d + i] = held;
+        }
+    }
+}
+
+static void rotate(int32_t d, double c, double s, double *restrict low, double *restrict high)
+{
+    for (int32_t i = 0; i < d; i++) {
+        const double held = high[i];
+        high[i] = s * low[i] + c * held;
+        low[i] = c * low[i] - s * held;
+    }
+}
+
+/* One implicit QL sweep on the unreduced block first .. last. */
+static void sweep(int32_t d, int32_t first, int32_t last, double *diagonal, double *off, double *vectors)
+{
+    double g = (diagonal[first + 1] - diagonal[first]) / (2 * off[first]);
+    double r = hypot(g, 1);
+    g = diagonal[last] - diagonal[first] + off[first] / (g + copysign(r, g));
+    double s = 1, c = 1, p = 0;
+    for (int32_t i = last - 1; i >= first; i--) {
+        const double f = s * off[i], b = c * off[i];
+        r = hypot(f, g);
+        off[i + 1] = r;
+        if (r == 0) {
+            diagonal[i + 1] -= p;
+            off[last] = 0;
+            return;
+        }
+        s = f / r;
+        c = g / r;
+        g = diagonal[i + 1] - p;
+        r = (diagonal[i] - g) * s + 2 * c * b;
+        p = s * r;
+        diagonal[i + 1] = g + p;
+        g = c * r - b;
+        rotate(d, c, s, vectors + (int64_t)i * d, vectors + (int64_t)(i + 1) * d);
+    }
+    diagonal[first] -= p;
+    off[first] = g;
+    off[last] = 0;
+}
+
+bool dumi_eigen(int32_t d, double *a, double *vectors, double *values, double *work)
+{
+    double *off = work, *beta = work + d, *sums = work + 2 * (int64_t)d;
+    tridiagonal(d, a, values, off, beta);
+    accumulate(d, a, beta, vectors, sums);
+    for (int32_t first = 0; first < d; first++) {
+        for (int32_t sweeps = 0;; sweeps++) {
+            int32_t last = first;
+            while (last + 1 < d &&
+                   fabs(off[last]) > 1e-16 * (fabs(values[last]) + fabs(values[last + 1])))
+                last++;
+            if (last == first)
+                break;
+            if (sweeps == 100)
+                return false;
+            sweep(d, first, last, values, off, vectors);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT
+ * The training loop. */
+#define _POSIX_C_SOURCE 200809L
+#include "head/local.h"
+
+#include <math.h>
+#include <time.h>
+
+typedef struct {
+    dum_context *context;
+    const dumi_backend *backend;
+    const double *values;
+    const dum_dataset *data;
+    const dum_fit_options *options;
+    dumi_stream *stream;
+    dumi_head_model *model;
+    bool poe, warm;
+    int32_t batch, real; /* rows of a step; those of them that are rows of the data */
+    int64_t steps, per_epoch;
+    int64_t *indices;
+    float *host, *host_s;               /* raw rows; outputs */
+    float *x, *between, *z, *s, *t, *d_s, *d_o;
+    dumi_activations activations;
+    dumi_optimiser optimiser;
+    dumi_local local;
+    double loss;
+    struct timespec begin;
+} training;
+
+static double seconds_since(const struct timespec *begin)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - begin->tv_sec) + 1e-9 * (double)(now.tv_nsec - begin->tv_nsec);
+}
+
+static dum_status check_data(const training *f)
+{
+    const int64_t least = f->poe ? 4 : 2;
+    const dum_dataset *pairs = f->options->pairs;
+    DUMI_REQUIRE(f->data->rows >= least, DUM_ERR_SHAPE, "the data have %lld rows, objective %s needs %lld or more",
+                 (long long)f->data->rows, f->poe ? "poe" : "local", (long long)least);
+    DUMI_REQUIRE(f->values[DUMI_BATCH] >= (f->poe ? 4 : 1), DUM_ERR_ARGUMENT,
+                 "option batch is %g, objective poe needs 4 or more: with one row in a bag its variance drops out",
+                 f->values[DUMI_BATCH]);
+    DUMI_REQUIRE(f->options->max_seconds >= 0, DUM_ERR_ARGUMENT, "options.max_seconds is %g, expected 0 or more",
+                 f->options->max_seconds);
+    if (pairs == NULL)
+        return DUM_OK;
+    DUMI_REQUIRE(!f->poe, DUM_ERR_ARGUMENT, "options.pairs is for objective local");
+    DUMI_REQUIRE(pairs->rows == f->data->rows && pairs->cols == f->data->cols, DUM_ERR_SHAPE,
+                 "options.pairs is %lld x %d, the data are %lld x %d", (long long)pairs->rows, pairs->cols,
+                 (long long)f->data->rows, f->data->cols);
+    return DUM_OK;
+}
+
+static void plan(training *f)
+{
+    const int64_t rows = f->data->rows;
+    f->batch = (int32_t)(f->values[DUMI_BATCH] < (double)rows ? f->values[DUMI_BATCH] : (double)rows);
+    int32_t explored = 0;
+    if (!f->poe && f->options->pairs == NULL)
+        explored = (int32_t)(f->values[DUMI_EXPLORE] * f->batch);
+    f->real = f->batch - explored;
+    f->per_epoch = rows / f->real;
+    const double epochs = f->values[DUMI_EPOCHS] * (double)f->per_epoch;
+    f->steps = (int64_t)(f->values[DUMI_STEPS] > 0 ? f->values[DUMI_STEPS] : fmin(epochs, 9e15));
+}
+
+static float *device(const training *f, size_t cols)
+{
+    return f->backend->alloc(f->context, (size_t)f->batch * cols);
+}
+
+static dum_status allocate(training *f)
+{
+    const size_t cols = (size_t)f->data->cols, outputs = (size_t)f->model->outputs, batch = (size_t)f->batch;
+    DUMI_TRY(DUMI_NEW(f->context, f->indices, batch));
+    DUMI_TRY(DUMI_NEW(f->context, f->host, batch * cols));
+    DUMI_TRY(DUMI_NEW(f->context, f->host_s, 2 * batch * outputs));
+    f->x = device(f, cols);
+    f->between = device(f, cols);
+    f->z = device(f, cols);
+    f->s = device(f, outputs);
+    f->t = device(f, outputs);
+    f->d_s = device(f, outputs);
+    f->d_o = device(f, outputs);
+    if (!f->x || !f->between || !f->z || !f->s || !f->t || !f->d_s || !f->d_o)
+        return dumi_status();
+    DUMI_TRY(dumi_activations_create(f->context, &f->model->mlp, f->batch, true, &f->activations));
+    f->optimiser = (dumi_optimiser){
+        .kind = (int32_t)f->values[DUMI_OPTIMIZER],
+        .momentum = f->values[DUMI_MOMENTUM],
+        .decay = f->values[DUMI_DECAY],
+        .clip = f->values[DUMI_CLIP],
+        .count = f->model->parameter_count,
+        .parameters = f->model->parameters,
+    };
+    return dumi_optimiser_create(f->context, f->stream, &f->optimiser);
+}
+
+static dum_status init_parameters(training *f)
+{
+    float *host;
+    DUMI_TRY(DUMI_NEW(f->context, host, f->model->parameter_count));
+    dumi_mlp_init(&f->model->mlp, (uint64_t)f->values[DUMI_SEED], f->model->anchor ? 0.0f : 0.01f, host);
+    host[f->model->mlp.parameters] = 0;
+    f->backend->upload(f->stream, f->model->parameters, host, f->model->parameter_count);
+    dumi_free(f->context, host);
+    return f->backend->sync(f->stream);
+}
+
+/* x (device) = rows `indices` of a dataset; then z. */
+static dum_status load_rows(training *f, const dum_dataset *data, float *z)
+{
+    DUMI_TRY(dumi_dataset_gather(data, f->indices, f->real, f->host));
+    DUMI_TRY(dumi_scaling_check(&f->model->scaling, f->real, f->host, 0, f->indices));
+    f->backend->upload(f->stream, f->x, f->host, (size_t)f->real * (size_t)data->cols);
+    dumi_scaling_apply(f->stream, f->backend, &f->model->scaling, f->real, f->x, f->between, z);
+    return DUM_OK;
+}
+
+/* t from the second view of each row, on the host: pairs are a small part of the work. */
+static dum_status pair_targets(training *f)
+{
+    const int32_t cols = f->data->cols, outputs = f->model->outputs;
+    const size_t size = (size_t)f->real * (size_t)cols;
+    DUMI_TRY(load_rows(f, f->options->pairs, f->between));
+    float *own, *t = f->host_s;
+    DUMI_TRY(DUMI_NEW(f->context, own, size));
+    dum_status status;
+    DUMI_GO(f->backend->download(f->stream, own, f->z, size));
+    DUMI_GO(f->backend->download(f->stream, f->host, f->between, size));
+    for (int64_t i = 0; i < f->real; i++) {
+        double sum = 0;
+        for (int64_t j = 0; j < cols; j++) {
+            const double difference = (double)f->host[i * cols + j] - (double)own[i * cols + j];
+            sum += difference * difference;
+            if (outputs > 1)
+                t[i * cols + j] = (float)(difference * difference);
+        }
+        if (outputs == 1)
+            t[i] = (float)(sum / cols);
+    }
+    f->backend->upload(f->stream, f->t, t, (size_t)f->real * (size_t)outputs);
+done:
+    dumi_free(f->context, own);
+    return status;
+}
+
+static dum_status load_batch(training *f, int64_t step)
+{
+    const int64_t epoch = step / f->per_epoch, first = step % f->per_epoch * f->real;
+    for (int32_t i = 0; i < f->real; i++)
+        f->indices[i] = (int64_t)dumi_permute((uint64_t)f->data->rows, (uint64_t)(first + i),
+                                              (uint64_t)f->values[DUMI_SEED], DUMI_RNG_ORDER, (uint32_t)epoch);
+    DUMI_TRY(load_rows(f, f->data, f->z));
+    if (f->poe)
+        return DUM_OK;
+    if (f->options->pairs != NULL)
+        return pair_targets(f);
+    if (f->real < f->batch)
+        dumi_local_explore(&f->local, step, f->real, f->batch - f->real, f->z, f->host);
+    dumi_local_targets(&f->local, f->batch, f->real, f->indices, f->z, f->t);
+    return DUM_OK;
+}
+
+static void forward(training *f)
+{
+    dumi_mlp_forward(f->stream, f->backend, &f->model->mlp, f->model->parameters, NULL, f->batch, f->z,
+                     &f->activations);
+    const dumi_head_shape shape = dumi_model_shape(f->model, f->batch);
+    f->backend->head(f->stream, &shape, f->activations.output, f->z, f->s);
+}
+
+static dum_status loss_and_gradient(training *f)
+{
+    if (!f->poe)
+        return f->backend->local_loss(f->stream, f->batch, f->model->outputs, f->s, f->t, f->d_s, &f->loss);
+    const dumi_poe_shape shape = {
+        .rows = f->batch,
+        .cols = f->model->cols,
+        .outputs = f->model->outputs,
+        .split = f->batch / 2,
+        .nested = (int32_t)f->values[DUMI_BAGS] == DUMI_NESTED,
+        .cosine = (int32_t)f->values[DUMI_SIMILARITY] == DUMI_COSINE,
+        .temperature = (float)f->values[DUMI_TEMPERATURE],
+        .prior = (float)f->values[DUMI_PRIOR],
+    };
+    return f->backend->poe_loss(f->stream, &shape, f->z, f->s, f->d_s, &f->loss);
+}
+
+static void backward(training *f)
+{
+    const dumi_head_shape shape = dumi_model_shape(f->model, f->batch);
+    float *gradient = f->optimiser.gradient, *d_offset = gradient + f->model->mlp.parameters;
+    f->backend->head_backward(f->stream, &shape, f->activations.output, f->d_s, f->d_o, d_offset);
+    dumi_mlp_backward(f->stream, f->backend, &f->model->mlp, f->model->parameters, f->batch, f->z,
+                      &f->activations, f->d_o, gradient);
+    if (!f->poe)
+        return;
+    /* Without a prior the loss does not change with a shift of s: its gradient by the output bias is
+     * rounding noise, which Adam would turn into drift. */
+    const dumi_layer *last = &f->model->mlp.layers[f->model->mlp.count - 1];
+    f->backend->fill(f->stream, d_offset, 0, 1);
+    if (f->values[DUMI_PRIOR] == 0)
+        f->backend->fill(f->stream, gradient + last->bias, 0, (size_t)last->outputs);
+}
+
+/* The best single number for all rows of the first batch: mean of t / exp(s), in logs. Training then
+ * starts from the one Gaussian that fits. */
+static dum_status init_offset(training *f)
+{
+    const size_t count = (size_t)f->batch * (size_t)f->model->outputs;
+    float *s = f->host_s, *t = f->host_s + count;
+    forward(f);
+    DUMI_TRY(f->backend->download(f->stream, s, f->s, count));
+    DUMI_TRY(f->backend->download(f->stream, t, f->t, count));
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)t[i] * exp(-(double)s[i]);
+    const double mean = fmax(sum / (double)count, 1e-12);
+    f->backend->fill(f->stream, f->model->parameters + f->model->mlp.parameters, (float)log(mean), 1);
+    return DUM_OK;
+}
+
+static double rate_at(const training *f, int64_t step)
+{
+    const double rate = f->values[DUMI_RATE];
+    if ((int32_t)f->values[DUMI_SCHEDULE] == DUMI_CONSTANT)
+        return rate;
+    return rate * 0.5 * (1 + cos(3.141592653589793 * (double)step / (double)f->steps));
+}
+
+static dum_status one_step(training *f, int64_t step)
+{
+    DUMI_TRY(load_batch(f, step));
+    if (step == 0 && !f->poe && !f->warm)
+        DUMI_TRY(init_offset(f));
+    forward(f);
+    DUMI_TRY(loss_and_gradient(f));
+    DUMI_REQUIRE(isfinite(f->loss), DUM_ERR_NONFINITE,
+                 "training diverged at step %lld: the loss is %g; a smaller rate or bound tanh may help",
+                 (long long)step, f->loss);
+    backward(f);
+    return dumi_optimiser_step(f->stream, f->backend, &f->optimiser, rate_at(f, step));
+}
+
+/* True if the host or the clock wants to stop. */
+static bool report(const training *f, int64_t done)
+{
+    const double seconds = seconds_since(&f->begin);
+    if (f->options->max_seconds > 0 && seconds >= f->options->max_seconds)
+        return true;
+    if (f->options->progress == NULL)
+        return false;
+    dum_progress progress;
+    DUM_INIT(progress);
+    progress.step = done;
+    progress.steps = f->steps;
+    progress.epoch = (done - 1) / f->per_epoch + 1;
+    progress.epochs = (f->steps - 1) / f->per_epoch + 1;
+    progress.loss = f->loss;
+    progress.seconds = seconds;
+    progress.seconds_left = seconds / (double)done * (double)(f->steps - done);
+    return f->options->progress(f->options->progress_user, &progress) != 0;
+}
+
+static dum_status train(training *f, bool *stopped)
+{
+    clock_gettime(CLOCK_MONOTONIC, &f->begin);
+    *stopped = false;
+    for (int64_t step = 0; step < f->steps && !*stopped; step++) {
+        DUMI_TRY(one_step(f, step));
+        *stopped = report(f, step + 1) && step + 1 < f->steps;
+    }
+    return DUM_OK;
+}
+
+/* A model that starts where the fitted one is. */
+static dum_status copy_model(training *f, const dumi_head_model *old)
+{
+    DUMI_REQUIRE(old->cols == f->data->cols, DUM_ERR_SHAPE, "the data have %d columns, the head was fitted on %d",
+                 f->data->cols, old->cols);
+    DUMI_TRY(dumi_scaling_copy(f->context, &old->scaling, &f->model->scaling));
+    DUMI_TRY(dumi_scaling_upload(f->context, f->stream, &f->model->scaling));
+    float *host;
+    DUMI_TRY(DUMI_NEW(f->context, host, old->parameter_count));
+    const dum_status status = f->backend->download(f->stream, host, old->parameters, old->parameter_count);
+    if (status == DUM_OK)
+        f->backend->upload(f->stream, f->model->parameters, host, old->parameter_count);
+    dumi_free(f->context, host);
+    return status;
+}
+
+static dum_status prepare(training *f, const dumi_head_model *old)
+{
+    int32_t most = f->batch;
+    for (int32_t l = 0; l < f->model->mlp.count; l++)
+        most = f->model->mlp.layers[l].inputs > most ? f->model->mlp.layers[l].inputs : most;
+    DUMI_TRY(f->backend->stream_create(f->context, f->context->threads, most, most > 1024 ? most : 1024, &f->stream));
+    if (old != NULL) {
+        DUMI_TRY(copy_model(f, old));
+    } else {
+        DUMI_TRY(dumi_scaling_fit(f->context, f->stream, f->values, f->data, &f->model->scaling));
+        DUMI_TRY(init_parameters(f));
+    }
+    DUMI_TRY(allocate(f));
+    if (f->poe || f->options->pairs != NULL)
+        return DUM_OK;
+    return dumi_local_create(f->context, f->stream, f->values, &f->model->scaling, f->model->outputs, f->batch,
+                             f->data, &f->local);
+}
+
+static void release(training *f)
+{
+    dumi_local_destroy(&f->local);
+    dumi_optimiser_destroy(f->context, &f->optimiser);
+    dumi_activations_destroy(f->context, &f->activations);
+    float *const buffers[] = {f->x, f->between, f->z, f->s, f->t, f->d_s, f->d_o};
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
+        f->backend->free(f->context, buffers[i]);
+    dumi_free(f->context, f->indices);
+    dumi_free(f->context, f->host);
+    dumi_free(f->context, f->host_s);
+    if (f->stream != NULL)
+        f->backend->stream_destroy(f->stream);
+}
+
+dum_status dumi_model_train(dum_context *context, const double *values, const dumi_head_model *old,
+                            const dum_dataset *data, const dum_fit_options *options, dumi_head_model **out)
+{
+    training f = {.context = context, .backend = context->backend, .values = values, .data = data,
+                  .options = options};
+    bool stopped = false;
+    dum_status status;
+    f.poe = (int32_t)values[DUMI_OBJECTIVE] == DUMI_POE;
+    f.warm = options->warm_start && old != NULL;
+    DUMI_GO(check_data(&f));
+    plan(&f);
+    DUMI_GO(dumi_model_create(context, values, data->cols, &f.model));
+    DUMI_GO(prepare(&f, f.warm ? old : NULL));
+    DUMI_GO(train(&f, &stopped));
+    DUMI_GO(f.backend->sync(f.stream));
+    DUMI_GO(dumi_model_finish(f.model));
+    *out = f.model;
+    f.model = NULL;
+    if (stopped)
+        status = dumi_fail(DUM_CANCELLED, "fit was stopped; the handle is fitted as far as it got");
+done:
+    release(&f);
+    dumi_model_destroy(f.model);
+    return status;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * The DUM head: options, scaling, training, prediction, model file. */
+#ifndef DUMI_HEAD_H
+#define DUMI_HEAD_H
+
+#include "core/param.h"
+#include "io/options.h"
+#include "nn/nn.h"
+
+/* Indices into dumi_head_params and into the values of a head. */
+enum {
+    DUMI_PRESET, DUMI_OBJECTIVE, DUMI_COVARIANCE, DUMI_SCALING, DUMI_LAYERS, DUMI_WIDTH, DUMI_BOUND,
+    DUMI_BOUND_SCALE, DUMI_ANCHOR, DUMI_BAGS, DUMI_SIMILARITY, DUMI_TEMPERATURE, DUMI_PRIOR, DUMI_NEIGHBOURS,
+    DUMI_EXPLORE, DUMI_RESERVOIR, DUMI_OPTIMIZER, DUMI_RATE, DUMI_SCHEDULE, DUMI_MOMENTUM, DUMI_DECAY,
+    DUMI_BATCH, DUMI_EPOCHS, DUMI_STEPS, DUMI_CLIP, DUMI_SEED, DUMI_NONFINITE,
+    DUMI_HEAD_PARAMS
+};
+enum { DUMI_PRESET_DEFAULT, DUMI_PRESET_PAPER, DUMI_PRESET_PAPER_IMAGES };
+enum { DUMI_LOCAL, DUMI_POE };
+enum { DUMI_SCALE_NONE, DUMI_SCALE_MINMAX, DUMI_SCALE_ZSCORE, DUMI_SCALE_UNIT, DUMI_SCALE_WHITEN };
+enum { DUMI_AUTO, DUMI_ON, DUMI_OFF };
+enum { DUMI_NESTED, DUMI_DISJOINT };
+enum { DUMI_DOT, DUMI_COSINE };
+enum { DUMI_CONSTANT, DUMI_COSINE_DECAY };
+enum { DUMI_REFUSE, DUMI_IMPUTE };
+
+extern const dumi_param dumi_head_params[DUMI_HEAD_PARAMS];
+extern const dumi_params dumi_head_table;
+
+void dumi_head_defaults(double *values);
+/* Sets what the preset in `values` stands for; seed and nonfinite stay. */
+void dumi_head_preset(double *values);
+
+/* From raw rows to z: (x - shift) * scale, then unit length or rotation (whitening). */
+typedef struct {
+    int32_t kind, cols;
+    float *shift, *scale;  /* host */
+    double *spread;        /* host: standard deviation of each raw column, for explain; 0 = constant */
+    float *rotation;       /* host, cols x cols, or NULL: z = scaled x rotation */
+    float *shift_device, *scale_device;
+    dumi_packed *rotation_packed;
+    float *median; /* host: what replaces a non-finite value; NULL = refuse */
+} dumi_scaling;
+
+/* One or more passes over the data. Checks every value (or imputes). */
+dum_status dumi_scaling_fit(dum_context *context, dumi_stream *stream, const double *values,
+                            const dum_dataset *data, dumi_scaling *out);
+/* Buffers on the device from those on the host; called after fit and after load. */
+dum_status dumi_scaling_upload(dum_context *context, dumi_stream *stream, dumi_scaling *scaling);
+void dumi_scaling_destroy(dum_context *context, dumi_scaling *scaling);
+/* Copies what lies on the host. */
+dum_status dumi_scaling_copy(dum_context *context, const dumi_scaling *from, dumi_scaling *to);
+/* z (device, rows x cols) from x (device, contiguous); `between` is scratch of the same size, may equal x. */
+void dumi_scaling_apply(dumi_stream *stream, const dumi_backend *backend, const dumi_scaling *scaling,
+                        int32_t rows, const float *x, float *between, float *z);
+/* Refuses or replaces non-finite values of `rows` contiguous rows; `first` numbers the first in errors
+ * (`indices` numbers them instead where not NULL). */
+dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *x, int64_t first,
+                              const int64_t *indices);
+/* Rows of `vectors` = eigenvectors of the symmetric matrix a (d x d, destroyed), with `values`; work holds
+ * 3 d doubles. False if it does not converge. */
+bool dumi_eigen(int32_t d, double *a, double *vectors, double *values, double *work);
+
+/* What fit makes: read-only afterwards, but for the slots. */
+enum { DUMI_TILE_ROWS = 256, DUMI_SLOTS = 64 };
+
+typedef struct dumi_workspace dumi_workspace;
+
+typedef struct {
+    dum_context *context;
+    int32_t cols, outputs;
+    int32_t bound;
+    double bound_scale;
+    bool anchor;
+    dumi_scaling scaling;
+    dumi_mlp mlp;
+    size_t parameter_count; /* the MLP's and one more, the offset */
+    float *parameters;      /* device */
+    dumi_packed *packed[DUMI_MAX_LAYERS];
+    _Atomic(dumi_workspace *) slots[DUMI_SLOTS];
+} dumi_head_model;
+
+struct dum_head {
+    dum_context *context;
+    double values[DUMI_HEAD_PARAMS];
+    dumi_head_model *model; /* NULL before fit */
+};
+
+/* The empty model that the options describe, for `cols` columns; no scaling, no parameters. */
+dum_status dumi_model_create(dum_context *context, const double *values, int32_t cols, dumi_head_model **out);
+void dumi_model_destroy(dumi_head_model *model);
+/* Packs the weights for scoring. */
+dum_status dumi_model_finish(dumi_head_model *model);
+dumi_head_shape dumi_model_shape(const dumi_head_model *model, int32_t rows);
+
+/* Trains a model by the options `values`: from `old` on where warm_start is set and old is not NULL.
+ * With DUM_CANCELLED there is a model too. */
+dum_status dumi_model_train(dum_context *context, const double *values, const dumi_head_model *old,
+                            const dum_dataset *data, const dum_fit_options *options, dumi_head_model **out);
+
+/* Log-variances (s not NULL) or scores by a norm (scores not NULL) of raw rows. */
+dum_status dumi_model_run(dumi_head_model *model, const float *data, int64_t rows, int32_t cols,
+                          int64_t row_stride, float *s, int32_t norm, double *scores);
+/* z and s of one raw row, which is checked (and imputed) in place; for explain. */
+dum_status dumi_model_row(dumi_head_model *model, int64_t row, float *x, float *z, float *s);
+
+/* A head's part of a model file: a scorer's file holds the same tensors. `parameters` are the model's on
+ * the host (dumi_head_parameters; the caller's to dumi_free). */
+dum_status dumi_head_parameters(const dumi_head_model *model, float **out);
+dum_status dumi_head_model_write(const dumi_head_model *model, const float *parameters, dumi_model_writer *writer);
+dum_status dumi_head_model_read(dum_context *context, const dumi_reader *reader, const double *values,
+                                dumi_head_model **out);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "head/local.h"
+
+#include <math.h>
+
+enum { READ_ROWS = 256 };
+
+/* Ascending rows of a uniform sample of `points` of all rows. */
+static void choose_rows(dumi_local *local, int64_t rows)
+{
+    if (local->points == rows) {
+        for (int32_t i = 0; i < local->points; i++)
+            local->rows[i] = i;
+        return;
+    }
+    for (int32_t i = 0; i < local->points; i++)
+        local->rows[i] = (int64_t)dumi_permute((uint64_t)rows, (uint64_t)i, local->seed, DUMI_RNG_RESERVOIR, 0);
+    dumi_sort_int64(local->rows, local->points);
+}
+
+/* Scales the chosen rows; leaves them in `host`. */
+static dum_status read_points(dumi_local *local, const dum_dataset *data)
+{
+    const dumi_backend *backend = local->context->backend;
+    const int32_t cols = data->cols;
+    const size_t size = (size_t)READ_ROWS * (size_t)cols;
+    float *raw = NULL, *x = backend->alloc(local->context, size), *z = backend->alloc(local->context, size);
+    float *between = backend->alloc(local->context, size);
+    dum_status status = x != NULL && z != NULL && between != NULL ? DUM_OK : dumi_status();
+    DUMI_GO(status);
+    DUMI_GO(DUMI_NEW(local->context, raw, size));
+    for (int32_t first = 0; first < local->points; first += READ_ROWS) {
+        const int32_t count = local->points - first < READ_ROWS ? local->points - first : READ_ROWS;
+        const size_t floats = (size_t)count * (size_t)cols;
+        DUMI_GO(dumi_dataset_gather(data, local->rows + first, count, raw));
+        DUMI_GO(dumi_scaling_check(local->scaling, count, raw, 0, local->rows + first));
+        backend->upload(local->stream, x, raw, floats);
+        dumi_scaling_apply(local->stream, backend, local->scaling, count, x, between, z);
+        DUMI_GO(backend->download(local->stream, local->host + (int64_t)first * cols, z, floats));
+    }
+done:
+    backend->free(local->context, x);
+    backend->free(local->context, z);
+    backend->free(local->context, between);
+    dumi_free(local->context, raw);
+    return status;
+}
+
+/* Distances do not change by centring, but float32 products lose less. */
+static void centre_points(dumi_local *local)
+{
+    const int32_t cols = local->scaling->cols;
+    for (int32_t j = 0; j < cols; j++) {
+        double sum = 0, square = 0;
+        for (int64_t i = 0; i < local->points; i++)
+            sum += (double)local->host[i * cols + j];
+        local->centre[j] = (float)(sum / local->points);
+        for (int64_t i = 0; i < local->points; i++) {
+            float *value = &local->host[i * cols + j];
+            *value -= local->centre[j];
+            square += (double)*value * (double)*value;
+        }
+        local->deviation[j] = (float)sqrt(square / local->points);
+    }
+}
+
+static dum_status upload_points(dumi_local *local, int32_t batch)
+{
+    const dumi_backend *backend = local->context->backend;
+    const size_t cols = (size_t)local->scaling->cols, size = (size_t)local->points * cols;
+    local->device = backend->alloc(local->context, size);
+    local->centre_device = backend->alloc(local->context, cols);
+    local->ones_device = backend->alloc(local->context, cols);
+    local->centred = backend->alloc(local->context, (size_t)batch * cols);
+    if (local->device == NULL || local->centre_device == NULL || local->ones_device == NULL ||
+        local->centred == NULL)
+        return dumi_status();
+    backend->upload(local->stream, local->device, local->host, size);
+    backend->upload(local->stream, local->centre_device, local->centre, cols);
+    backend->fill(local->stream, local->ones_device, 1, cols);
+    return DUM_OK;
+}
+
+static dum_status measure_all(dumi_local *local)
+{
+    const dumi_backend *backend = local->context->backend;
+    const size_t outputs = (size_t)local->outputs;
+    float *t = backend->alloc(local->context, READ_ROWS * outputs);
+    dum_status status = t != NULL ? DUM_OK : dumi_status();
+    DUMI_GO(status);
+    DUMI_GO(DUMI_NEW(local->context, local->cached, (size_t)local->points * outputs));
+    int32_t exclude[READ_ROWS];
+    for (int32_t first = 0; first < local->points; first += READ_ROWS) {
+        const int32_t count = local->points - first < READ_ROWS ? local->points - first : READ_ROWS;
+        for (int32_t i = 0; i < count; i++)
+            exclude[i] = first + i;
+        const float *queries = local->device + (int64_t)first * local->scaling->cols;
+        backend->spread(local->stream, count, local->points, local->scaling->cols, queries, local->device, exclude,
+                        local->neighbours, local->outputs, t);
+        DUMI_GO(backend->download(local->stream, local->cached + (int64_t)first * local->outputs, t,
+                                  (size_t)count * outputs));
+    }
+done:
+    backend->free(local->context, t);
+    return status;
+}
+
+dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const double *values,
+                             const dumi_scaling *scaling, int32_t outputs, int32_t batch,
+                             const dum_dataset *data, dumi_local *local)
+{
+    const int64_t most = (int64_t)values[DUMI_RESERVOIR];
+    const bool all = data->rows <= most;
+    local->context = context;
+    local->stream = stream;
+    local->scaling = scaling;
+    local->outputs = outputs;
+    local->points = (int32_t)(all ? data->rows : most);
+    local->neighbours = (int32_t)values[DUMI_NEIGHBOURS];
+    if (local->neighbours > local->points - 1)
+        local->neighbours = local->points - 1;
+    local->seed = (uint64_t)values[DUMI_SEED];
+    DUMI_TRY(DUMI_NEW(context, local->rows, local->points));
+    DUMI_TRY(DUMI_NEW(context, local->host, (size_t)local->points * (size_t)data->cols));
+    DUMI_TRY(DUMI_NEW(context, local->centre, data->cols));
+    DUMI_TRY(DUMI_NEW(context, local->deviation, data->cols));
+    DUMI_TRY(DUMI_NEW(context, local->exclude, batch));
+    choose_rows(local, data->rows);
+    DUMI_TRY(read_points(local, data));
+    centre_points(local);
+    DUMI_TRY(upload_points(local, batch));
+    if (all)
+        return measure_all(local);
+    dumi_log(context, DUM_LOG_INFO, DUM_LOG_RESERVOIR,
+             "neighbours are searched in a random sample of %d of %lld rows (option reservoir)", local->points,
+             (long long)data->rows);
+    return DUM_OK;
+}
+
+void dumi_local_destroy(dumi_local *local)
+{
+    dum_context *context = local->context;
+    if (context == NULL)
+        return;
+    const dumi_backend *backend = context->backend;
+    dumi_free(context, local->rows);
+    dumi_free(context, local->host);
+    dumi_free(context, local->centre);
+    dumi_free(context, local->deviation);
+    dumi_free(context, local->exclude);
+    dumi_free(context, local->cached);
+    backend->free(context, local->device);
+    backend->free(context, local->centre_device);
+    backend->free(context, local->ones_device);
+    backend->free(context, local->centred);
+}
+
+/* A step in all directions, of log-uniform size from a tenth to three times the spread of the data. */
+static void step_away(const dumi_local *local, dumi_rng *rng, float *row)
+{
+    const double size = pow(10, -1 + 1.5 * dumi_rng_uniform(rng));
+    for (int32_t j = 0; j < local->scaling->cols; j++)
+        row[j] += (float)(size * dumi_rng_normal(rng)) * local->deviation[j];
+}
+
+/* A random share of the features comes from another row. */
+static void swap_features(const dumi_local *local, dumi_rng *rng, float *row)
+{
+    const int32_t cols = local->scaling->cols;
+    const float *other = local->host + (int64_t)dumi_rng_below(rng, (uint64_t)local->points) * cols;
+    const double share = dumi_rng_uniform(rng);
+    for (int32_t j = 0; j < cols; j++)
+        if (dumi_rng_uniform(rng) < share)
+            row[j] = other[j];
+}
+
+/* Up to four times as far from the centre. */
+static void stretch(const dumi_local *local, dumi_rng *rng, float *row)
+{
+    const float factor = (float)pow(4, dumi_rng_uniform(rng));
+    for (int32_t j = 0; j < local->scaling->cols; j++)
+        row[j] *= factor;
+}
+
+void dumi_local_explore(dumi_local *local, int64_t step, int32_t first, int32_t count, float *z, float *scratch)
+{
+    const dumi_backend *backend = local->context->backend;
+    const int32_t cols = local->scaling->cols;
+    dumi_rng rng;
+    dumi_rng_init(&rng, local->seed, DUMI_RNG_EXPLORE, (uint32_t)step);
+    for (int32_t i = 0; i < count; i++) {
+        float *row = scratch + (int64_t)i * cols;
+        const int64_t from = (int64_t)dumi_rng_below(&rng, (uint64_t)local->points);
+        memcpy(row, local->host + from * cols, (size_t)cols * sizeof *row);
+        switch (dumi_rng_below(&rng, 3)) {
+        case 0:
+            step_away(local, &rng, row);
+            break;
+        case 1:
+            swap_features(local, &rng, row);
+            break;
+        default:
+            stretch(local, &rng, row);
+        }
+        for (int32_t j = 0; j < cols; j++)
+            row[j] += local->centre[j];
+    }
+    backend->upload(local->stream, z + (int64_t)first * cols, scratch, (size_t)count * (size_t)cols);
+}
+
+/* The place of a row in the reservoir, or -1. */
+static int32_t place(const dumi_local *local, int64_t row)
+{
+    int32_t low = 0, high = local->points;
+    while (low < high) {
+        const int32_t middle = low + (high - low) / 2;
+        if (local->rows[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < local->points && local->rows[low] == row ? low : -1;
+}
+
+void dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int64_t *indices, const float *z,
+                        float *t)
+{
+    const dumi_backend *backend = local->context->backend;
+    const int32_t cols = local->scaling->cols, outputs = local->outputs;
+    int32_t first = 0;
+    if (local->cached != NULL) {
+        for (int32_t i = 0; i < real; i++)
+            backend->upload(local->stream, t + (int64_t)i * outputs, local->cached + indices[i] * outputs,
+                            (size_t)outputs);
+        first = real;
+    }
+    if (first == rows)
+        return;
+    for (int32_t i = first; i < rows; i++)
+        local->exclude[i - first] = i < real ? place(local, indices[i]) : -1;
+    const int32_t queries = rows - first;
+    backend->affine(local->stream, queries, cols, z + (int64_t)first * cols, local->centre_device,
+                    local->ones_device, local->centred);
+    backend->spread(local->stream, queries, local->points, cols, local->centred, local->device, local->exclude,
+                    local->neighbours, outputs, t + (int64_t)first * outputs);
+}

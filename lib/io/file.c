@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "io/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int open_file(const char *path, int flags, unsigned mode)
+{
+    return open(path, flags, (mode_t)mode);
+}
+
+static int64_t write_file(int file, const void *bytes, size_t size)
+{
+    return write(file, bytes, size);
+}
+
+const dumi_file_calls dumi_file_system = {open_file, write_file, fsync, close, rename};
+
+static dum_status fail(const char *what, const char *path, int error)
+{
+    char reason[80] = "";
+    if (strerror_r(error, reason, sizeof reason) != 0)
+        snprintf(reason, sizeof reason, "error %d", error);
+    return dumi_fail(DUM_ERR_IO, "cannot %s %.140s: %s", what, path, reason);
+}
+
+static bool write_all(const dumi_file_calls *calls, int file, const unsigned char *bytes, size_t size)
+{
+    while (size > 0) {
+        const int64_t written = calls->write(file, bytes, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            if (written == 0)
+                errno = ENOSPC;
+            return false;
+        }
+        bytes += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+/* A name beside `path` that no other thread or process uses. */
+static int open_temporary(const dumi_file_calls *calls, const char *path, char *name, size_t capacity)
+{
+    for (unsigned attempt = 0; attempt < 1000; attempt++) {
+        const int length = snprintf(name, capacity, "%s.%ld-%u.tmp", path, (long)getpid(), attempt);
+        if (length < 0 || (size_t)length >= capacity) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        const int file = calls->open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (file >= 0 || errno != EEXIST)
+            return file;
+    }
+    return -1;
+}
+
+/* The rename itself is on disk only when its folder is. */
+static bool sync_folder(const dumi_file_calls *calls, const char *path, char *folder)
+{
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash == NULL ? 0 : (size_t)(slash - path);
+    memcpy(folder, path, length);
+    folder[length] = '\0';
+    const int file = calls->open(slash == NULL ? "." : length == 0 ? "/" : folder, O_RDONLY | O_CLOEXEC, 0);
+    if (file < 0)
+        return false;
+    const bool synced = calls->fsync(file) == 0 || errno == EINVAL; /* some file systems cannot */
+    const int error = errno;
+    calls->close(file);
+    errno = error;
+    return synced;
+}
+
+dum_status dumi_file_write(dum_context *context, const dumi_file_calls *calls, const char *path,
+                           const void *bytes, size_t size)
+{
+    const size_t capacity = strlen(path) + 48;
+    char *name = dumi_alloc(context, capacity, 1);
+    if (name == NULL)
+        return dumi_status();
+    dum_status status = DUM_OK;
+    const int file = open_temporary(calls, path, name, capacity);
+    if (file < 0) {
+        status = fail("create a file beside", path, errno);
+        dumi_free(context, name);
+        return status;
+    }
+    bool written = write_all(calls, file, bytes, size) && calls->fsync(file) == 0;
+    int error = errno;
+    if (calls->close(file) != 0 && written) {
+        written = false;
+        error = errno;
+    }
+    if (!written)
+        status = fail("write", path, error);
+    else if (calls->rename(name, path) != 0)
+        status = fail("rename the new file to", path, errno);
+    if (status != DUM_OK)
+        unlink(name);
+    else if (!sync_folder(calls, path, name))
+        status = fail("sync the folder of", path, errno);
+    dumi_free(context, name);
+    return status;
+}
+
+static dum_status read_all(dum_context *context, const char *path, int file, uint64_t most,
+                           unsigned char **bytes, size_t *size)
+{
+    struct stat about;
+    if (fstat(file, &about) != 0)
+        return fail("read", path, errno);
+    DUMI_REQUIRE(S_ISREG(about.st_mode), DUM_ERR_IO, "%.160s is not a regular file", path);
+    DUMI_REQUIRE((uint64_t)about.st_size <= most, DUM_ERR_LIMIT, "%.160s has %lld bytes, at most %llu are read", path,
+                 (long long)about.st_size, (unsigned long long)most);
+    *size = (size_t)about.st_size;
+    DUMI_TRY(DUMI_NEW(context, *bytes, *size));
+    for (size_t done = 0; done < *size;) {
+        const ssize_t now = read(file, *bytes + done, *size - done);
+        if (now < 0 && errno == EINTR)
+            continue;
+        if (now <= 0) {
+            const dum_status status = now < 0 ? fail("read", path, errno)
+                                              : dumi_fail(DUM_ERR_IO, "%.160s became shorter while read", path);
+            dumi_free(context, *bytes);
+            *bytes = NULL;
+            return status;
+        }
+        done += (size_t)now;
+    }
+    return DUM_OK;
+}
+
+dum_status dumi_file_read(dum_context *context, const char *path, uint64_t most, unsigned char **bytes,
+                          size_t *size)
+{
+    *bytes = NULL;
+    /* O_NONBLOCK: a FIFO must not make us wait. */
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0)
+        return fail("open", path, errno);
+    const dum_status status = read_all(context, path, file, most, bytes, size);
+    close(file);
+    return status;
+}
+
+dum_status dumi_save_bytes(dum_context *context, const char *path, unsigned char *bytes, size_t size)
+{
+    const dum_status status = dumi_file_write(context, &dumi_file_system, path, bytes, size);
+    dumi_free(context, bytes);
+    return status;
+}
+
+dum_status dumi_hand_out(dum_context *context, unsigned char *bytes, size_t needed, void *buffer, size_t capacity,
+                         size_t *size)
+{
+    *size = needed;
+    dum_status status = DUM_OK;
+    if (buffer != NULL && capacity >= needed)
+        memcpy(buffer, bytes, needed);
+    else if (buffer != NULL || capacity > 0)
+        status = dumi_fail(DUM_ERR_ARGUMENT, "capacity is %zu, the model needs %zu bytes", capacity, needed);
+    dumi_free(context, bytes);
+    return status;
+}
+
+dum_status dumi_load_file(dum_context *context, const char *path,
+                          dum_status (*load)(dum_context *context, const void *bytes, size_t size, void **out),
+                          void **out)
+{
+    DUMI_NOT_NULL(context);
+    DUMI_NOT_NULL(path);
+    unsigned char *bytes;
+    size_t size;
+    DUMI_TRY(dumi_file_read(context, path, UINT64_MAX, &bytes, &size));
+    const dum_status status = load(context, bytes, size, out);
+    dumi_free(context, bytes);
+    return status;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "nn/nn.h"
+
+#include <math.h>
+
+void dumi_mlp_shape(dumi_mlp *mlp, int32_t inputs, int32_t outputs, int32_t hidden, int32_t width)
+{
+    memset(mlp, 0, sizeof *mlp);
+    mlp->count = hidden + 1;
+    for (int32_t l = 0; l < mlp->count; l++) {
+        dumi_layer *layer = &mlp->layers[l];
+        layer->inputs = l == 0 ? inputs : width;
+        layer->outputs = l == hidden ? outputs : width;
+        layer->weights = mlp->parameters;
+        layer->bias = layer->weights + (size_t)layer->inputs * (size_t)layer->outputs;
+        mlp->parameters = layer->bias + (size_t)layer->outputs;
+    }
+}
+
+void dumi_mlp_init(const dumi_mlp *mlp, uint64_t seed, float output_scale, float *parameters)
+{
+    memset(parameters, 0, mlp->parameters * sizeof *parameters);
+    for (int32_t l = 0; l < mlp->count; l++) {
+        const dumi_layer *layer = &mlp->layers[l];
+        const double scale = sqrt(2.0 / layer->inputs) * (l + 1 == mlp->count ? (double)output_scale : 1);
+        dumi_rng rng;
+        dumi_rng_init(&rng, seed, DUMI_RNG_WEIGHTS, (uint32_t)l);
+        for (size_t i = layer->weights; i < layer->bias; i++)
+            parameters[i] = (float)(scale * dumi_rng_normal(&rng));
+    }
+}
+
+dum_status dumi_activations_create(dum_context *context, const dumi_mlp *mlp, int32_t rows, bool training,
+                                   dumi_activations *out)
+{
+    const dumi_backend *backend = context->backend;
+    memset(out, 0, sizeof *out);
+    const int32_t hidden = mlp->count - 1;
+    const size_t width = hidden > 0 ? (size_t)mlp->layers[0].outputs : 0;
+    for (int32_t l = 0; l < hidden; l++) {
+        if (!training && l >= 2) {
+            out->hidden[l] = out->hidden[l - 2];
+            continue;
+        }
+        out->hidden[l] = backend->alloc(context, (size_t)rows * width);
+        if (out->hidden[l] == NULL)
+            return dumi_status();
+    }
+    for (int32_t i = 0; i < 2 && training && hidden > 0; i++) {
+        out->delta[i] = backend->alloc(context, (size_t)rows * width);
+        if (out->delta[i] == NULL)
+            return dumi_status();
+    }
+    out->output = backend->alloc(context, (size_t)rows * (size_t)mlp->layers[hidden].outputs);
+    return out->output != NULL ? DUM_OK : dumi_status();
+}
+
+void dumi_activations_destroy(dum_context *context, dumi_activations *activations)
+{
+    const dumi_backend *backend = context->backend;
+    for (int32_t l = 0; l < DUMI_MAX_LAYERS - 1; l++)
+        if (l < 2 || activations->hidden[l] != activations->hidden[l - 2])
+            backend->free(context, activations->hidden[l]);
+    backend->free(context, activations->delta[0]);
+    backend->free(context, activations->delta[1]);
+    backend->free(context, activations->output);
+    memset(activations, 0, sizeof *activations);
+}
+
+void dumi_mlp_forward(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
+                      const float *parameters, dumi_packed *const *packed, int32_t rows, const float *z,
+                      dumi_activations *activations)
+{
+    const float *input = z;
+    for (int32_t l = 0; l < mlp->count; l++) {
+        const dumi_layer *layer = &mlp->layers[l];
+        const bool last = l + 1 == mlp->count;
+        float *output = last ? activations->output : activations->hidden[l];
+        backend->gemm(stream, &(dumi_gemm){
+                                  .m = rows, .n = layer->outputs, .k = layer->inputs,
+                                  .a = input, .a_row = layer->inputs, .a_col = 1,
+                                  .b = parameters + layer->weights, .b_row = layer->outputs, .b_col = 1,
+                                  .packed = packed != NULL ? packed[l] : NULL,
+                                  .c = output, .c_row = layer->outputs,
+                                  .bias = parameters + layer->bias, .relu = !last,
+                              });
+        input = output;
+    }
+}
+
+void dumi_mlp_backward(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
+                       const float *parameters, int32_t rows, const float *z,
+                       const dumi_activations *activations, const float *d_output, float *gradient)
+{
+    const float *delta = d_output;
+    for (int32_t l = mlp->count - 1; l >= 0; l--) {
+        const dumi_layer *layer = &mlp->layers[l];
+        const float *input = l > 0 ? activations->hidden[l - 1] : z;
+        backend->gemm(stream, &(dumi_gemm){
+                                  .m = layer->inputs, .n = layer->outputs, .k = rows,
+                                  .a = input, .a_row = 1, .a_col = layer->inputs,
+                                  .b = delta, .b_row = layer->outputs, .b_col = 1,
+                                  .c = gradient + layer->weights, .c_row = layer->outputs,
+                              });
+        backend->colsum(stream, rows, layer->outputs, delta, gradient + layer->bias);
+        if (l == 0)
+            break;
+        float *below = activations->delta[l % 2];
+        backend->gemm(stream, &(dumi_gemm){
+                                  .m = rows, .n = layer->inputs, .k = layer->outputs,
+                                  .a = delta, .a_row = layer->outputs, .a_col = 1,
+                                  .b = parameters + layer->weights, .b_row = 1, .b_col = layer->outputs,
+                                  .c = below, .c_row = layer->inputs, .mask = input,
+                              });
+        delta = below;
+    }
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ * A scorer in a model file: options, column names, calibration scores, and what its kind keeps. */
+#include "io/options.h"
+#include "scorer/scorer.h"
+
+#include <stdio.h>
+
+/* Names hold no newline, so newlines part them. */
+static dum_status write_names(const dum_scorer *scorer, dumi_model_writer *writer)
+{
+    if (scorer->names == NULL)
+        return DUM_OK;
+    size_t size = 1;
+    for (int32_t j = 0; j < scorer->cols; j++)
+        size += strlen(scorer->names[j]) + 1;
+    char *joined = dumi_alloc(scorer->context, size, 1);
+    if (joined == NULL)
+        return dumi_status();
+    char *to = joined;
+    for (int32_t j = 0; j < scorer->cols; j++) {
+        const size_t length = strlen(scorer->names[j]);
+        memcpy(to, scorer->names[j], length);
+        to += length;
+        *to++ = '\n';
+    }
+    *(to - 1) = '\0';
+    const dum_status status = dumi_writer_meta(writer, "dum.features", joined);
+    dumi_free(scorer->context, joined);
+    return status;
+}
+
+static dum_status split_names(dum_scorer *scorer, char *joined, const char **names)
+{
+    int32_t count = 0;
+    for (char *at = joined; at != NULL && count < scorer->cols; count++) {
+        names[count] = at;
+        at = strchr(at, '\n');
+        if (at != NULL)
+            *at++ = '\0';
+        if (at != NULL && count + 1 == scorer->cols)
+            return dumi_fail(DUM_ERR_FORMAT, "the model names more columns than its %d", scorer->cols);
+    }
+    DUMI_REQUIRE(count == scorer->cols, DUM_ERR_FORMAT, "the model names %d columns of %d", count, scorer->cols);
+    return dumi_names_copy(scorer->context, names, count, &scorer->names);
+}
+
+static dum_status read_names(dum_scorer *scorer, const dumi_reader *reader)
+{
+    const char *text = dumi_reader_meta(reader, "dum.features");
+    if (text == NULL)
+        return DUM_OK;
+    char *joined = dumi_alloc(scorer->context, strlen(text) + 1, 1);
+    const char **names = dumi_alloc(scorer->context, (size_t)scorer->cols, sizeof *names);
+    dum_status status = joined != NULL && names != NULL ? DUM_OK : dumi_status();
+    if (status == DUM_OK) {
+        memcpy(joined, text, strlen(text) + 1);
+        status = split_names(scorer, joined, names);
+    }
+    dumi_free(scorer->context, joined);
+    dumi_free(scorer->context, names);
+    return status;
+}
+
+static dum_status read_calibration(dum_scorer *scorer, const dumi_reader *reader)
+{
+    const dumi_tensor *t = dumi_reader_find(reader, "calibration.scores");
+    if (t == NULL)
+        return DUM_OK;
+    DUMI_REQUIRE(t->rank == 1 && t->shape[0] >= 1 && t->dtype == DUMI_F64, DUM_ERR_FORMAT,
+                 "tensor calibration.scores is not a vector of F64");
+    const int64_t count = t->shape[0];
+    DUMI_TRY(DUMI_NEW(scorer->context, scorer->calibration, count));
+    DUMI_TRY(dumi_reader_copy(reader, "calibration.scores", DUMI_F64, count, 0, scorer->calibration));
+    for (int64_t i = 1; i < count; i++)
+        DUMI_REQUIRE(scorer->calibration[i - 1] <= scorer->calibration[i], DUM_ERR_FORMAT,
+                     "tensor calibration.scores is not in ascending order");
+    scorer->calibration_count = count;
+    return DUM_OK;
+}
+
+static dum_status write_all(const dum_scorer *scorer, void *prepared, dumi_model_writer *writer)
+{
+    DUMI_TRY(dumi_options_write(&scorer->kind->params, scorer->values, writer));
+    DUMI_TRY(write_names(scorer, writer));
+    if (scorer->calibration_count > 0)
+        DUMI_TRY(dumi_writer_tensor(writer, "calibration.scores", DUMI_F64, scorer->calibration_count, 0,
+                                    scorer->calibration));
+    return scorer->kind->write(scorer->state, prepared, writer);
+}
+
+static dum_status to_bytes(const dum_scorer *scorer, unsigned char **bytes, size_t *size)
+{
+    DUMI_TRY(dumi_scorer_check_fitted(scorer));
+    char kind[32];
+    snprintf(kind, sizeof kind, "scorer.%s", scorer->kind->name);
+    dumi_model_writer *writer = NULL;
+    void *prepared = NULL;
+    dum_status status;
+    DUMI_GO(scorer->kind->prepare_write(scorer->state, &prepared));
+    DUMI_GO(dumi_writer_create(scorer->context, kind, &writer));
+    DUMI_GO(write_all(scorer, prepared, writer));
+    DUMI_GO(dumi_writer_finish(writer, bytes, size));
+done:
+    dumi_writer_destroy(writer);
+    dumi_free(scorer->context, prepared);
+    return status;
+}
+
+static dum_status create_by_file(dum_context *context, const dumi_reader *reader, dum_scorer **out)
+{
+    const char *kind = dumi_reader_meta(reader, "dum.kind");
+    DUMI_REQUIRE(strncmp(kind, "scorer.", 7) == 0, DUM_ERR_FORMAT, "the model is of kind \"%.40s\", expected a scorer",
+                 kind);
+    DUMI_REQUIRE(dumi_scorer_find_kind(kind + 7) != NULL, DUM_ERR_UNSUPPORTED,
+                 "the model is of kind \"%.40s\", which libdum %s does not know", kind, DUM_VERSION);
+    return dum_scorer_create(context, kind + 7, out);
+}
+
+static dum_status from_bytes(dum_context *context, const void *bytes, size_t size, void **out)
+{
+    dumi_reader *reader;
+    DUMI_TRY(dumi_reader_open(context, bytes, size, &reader));
+    dum_scorer *scorer = NULL;
+    dum_status status;
+    DUMI_GO(create_by_file(context, reader, &scorer));
+    DUMI_GO(dumi_options_read(&scorer->kind->params, reader, scorer->values));
+    DUMI_GO(scorer->kind->read(context, reader, scorer->values, &scorer->cols, &scorer->state));
+    DUMI_GO(read_names(scorer, reader));
+    DUMI_GO(read_calibration(scorer, reader));
+    *out = scorer;
+    scorer = NULL;
+done:
+    dum_scorer_destroy(scorer);
+    dumi_reader_close(reader);
+    return status;
+}
+
+dum_status dum_scorer_save(const dum_scorer *scorer, const char *path)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(path);
+    unsigned char *bytes;
+    size_t size;
+    DUMI_TRY(to_bytes(scorer, &bytes, &size));
+    return dumi_save_bytes(scorer->context, path, bytes, size);
+}
+
+dum_status dum_scorer_save_memory(const dum_scorer *scorer, void *buffer, size_t capacity, size_t *size)
+{
+    dumi_clear_error();
+    unsigned char *bytes;
+    size_t needed;
+    DUMI_NOT_NULL(size);
+    DUMI_TRY(to_bytes(scorer, &bytes, &needed));
+    return dumi_hand_out(scorer->context, bytes, needed, buffer, capacity, size);
+}
+
+dum_status dum_scorer_load(dum_context *context, const char *path, dum_scorer **out)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(out);
+    *out = NULL;
+    void *scorer;
+    DUMI_TRY(dumi_load_file(context, path, from_bytes, &scorer));
+    *out = scorer;
+    return DUM_OK;
+}
+
+dum_status dum_scorer_load_memory(dum_context *context, const void *buffer, size_t size, dum_scorer **out)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(out);
+    *out = NULL;
+    DUMI_NOT_NULL(context);
+    DUMI_NOT_NULL(buffer);
+    void *scorer;
+    DUMI_TRY(from_bytes(context, buffer, size, &scorer));
+    *out = scorer;
+    return DUM_OK;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT
+ * The handle that all kinds share. */
+#include "scorer/scorer.h"
+
+/* The registry: a new kind is one line here and one file. */
+static const dumi_scorer_kind *const kinds[] = {&dumi_scorer_dum};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+const dumi_param dumi_scorer_holdout = {
+    "holdout", 0, 0, 0.9, NULL, NULL, false, "share of the rows that fit keeps out of training to calibrate"};
+
+int32_t dum_scorer_kind_count(void)
+{
+    return KINDS;
+}
+
+const char *dum_scorer_kind_name(int32_t index)
+{
+    return index >= 0 && index < KINDS ? kinds[index]->name : NULL;
+}
+
+const dumi_scorer_kind *dumi_scorer_find_kind(const char *name)
+{
+    for (int32_t i = 0; i < KINDS; i++)
+        if (strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
+    return NULL;
+}
+
+static dum_status find_kind(const char *name, const dumi_scorer_kind **kind)
+{
+    DUMI_REQUIRE(name != NULL, DUM_ERR_ARGUMENT, "kind is NULL");
+    *kind = dumi_scorer_find_kind(name);
+    if (*kind != NULL)
+        return DUM_OK;
+    char list[160] = "";
+    for (int32_t i = 0; i < KINDS; i++) {
+        strncat(list, i > 0 ? ", " : "", sizeof list - strlen(list) - 1);
+        strncat(list, kinds[i]->name, sizeof list - strlen(list) - 1);
+    }
+    return dumi_fail(DUM_ERR_ARGUMENT, "kind is \"%.40s\", expected one of: %s", name, list);
+}
+
+int32_t dum_scorer_param_count(const char *kind)
+{
+    const dumi_scorer_kind *found = kind != NULL ? dumi_scorer_find_kind(kind) : NULL;
+    return found != NULL ? found->params.count : 0;
+}
+
+dum_status dum_scorer_param_get(const char *kind, int32_t index, dum_param_info *info)
+{
+    dumi_clear_error();
+    const dumi_scorer_kind *found;
+    DUMI_TRY(find_kind(kind, &found));
+    return dumi_params_describe(&found->params, index, info);
+}
+
+dum_status dum_scorer_create(dum_context *context, const char *kind, dum_scorer **out)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(out);
+    *out = NULL;
+    DUMI_NOT_NULL(context);
+    const dumi_scorer_kind *found;
+    DUMI_TRY(find_kind(kind, &found));
+    dum_scorer *scorer;
+    DUMI_TRY(DUMI_NEW(context, scorer, 1));
+    memset(scorer, 0, sizeof *scorer);
+    scorer->context = dumi_context_keep(context);
+    scorer->kind = found;
+    for (int32_t i = 0; i < found->params.count; i++)
+        scorer->values[i] = found->params.param(i)->value;
+    *out = scorer;
+    return DUM_OK;
+}
+
+/* What fit makes, apart from the state of the kind. */
+static void forget_fit(dum_scorer *scorer)
+{
+    if (scorer->state != NULL)
+        scorer->kind->destroy(scorer->state);
+    dumi_names_free(scorer->context, scorer->names, scorer->cols);
+    dumi_free(scorer->context, scorer->calibration);
+    scorer->state = NULL;
+    scorer->names = NULL;
+    scorer->calibration = NULL;
+    scorer->calibration_count = 0;
+    scorer->cols = 0;
+}
+
+void dum_scorer_destroy(dum_scorer *scorer)
+{
+    if (scorer == NULL)
+        return;
+    dum_context *context = scorer->context;
+    forget_fit(scorer);
+    dum_encoder_destroy(scorer->encoder);
+    dumi_free(context, scorer);
+    dum_context_destroy(context);
+}
+
+const char *dum_scorer_kind(const dum_scorer *scorer)
+{
+    return scorer != NULL ? scorer->kind->name : "";
+}
+
+static dum_status check_settable(const dum_scorer *scorer)
+{
+    DUMI_NOT_NULL(scorer);
+    DUMI_REQUIRE(scorer->state == NULL, DUM_ERR_STATE, "scorer is fitted: set options before fit");
+    return DUM_OK;
+}
+
+static void changed(dum_scorer *scorer, int32_t index)
+{
+    if (scorer->kind->changed != NULL)
+        scorer->kind->changed(scorer->values, index);
+}
+
+dum_status dum_scorer_set_number(dum_scorer *scorer, const char *name, double value)
+{
+    dumi_clear_error();
+    DUMI_TRY(check_settable(scorer));
+    int32_t index;
+    DUMI_TRY(dumi_params_set_number(&scorer->kind->params, scorer->values, name, value, &index));
+    changed(scorer, index);
+    return DUM_OK;
+}
+
+dum_status dum_scorer_set_text(dum_scorer *scorer, const char *name, const char *value)
+{
+    dumi_clear_error();
+    DUMI_TRY(check_settable(scorer));
+    int32_t index;
+    DUMI_TRY(dumi_params_set_text(&scorer->kind->params, scorer->values, name, value, &index));
+    changed(scorer, index);
+    return DUM_OK;
+}
+
+dum_status dum_scorer_get_number(const dum_scorer *scorer, const char *name, double *value)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(scorer);
+    return dumi_params_get_number(&scorer->kind->params, scorer->values, name, value);
+}
+
+dum_status dum_scorer_get_text(const dum_scorer *scorer, const char *name, const char **value)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(scorer);
+    return dumi_params_get_text(&scorer->kind->params, scorer->values, name, value);
+}
+
+dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder)
+{
+    dumi_clear_error();
+    DUMI_TRY(check_settable(scorer));
+    DUMI_NOT_NULL(encoder);
+    dumi_encoder_keep(encoder);
+    dum_encoder_destroy(scorer->encoder);
+    scorer->encoder = encoder;
+    return DUM_OK;
+}
+
+int32_t dum_scorer_cols(const dum_scorer *scorer)
+{
+    return scorer != NULL ? scorer->cols : 0;
+}
+
+const char *dum_scorer_feature_name(const dum_scorer *scorer, int32_t col)
+{
+    if (scorer == NULL || scorer->names == NULL || col < 0 || col >= scorer->cols)
+        return NULL;
+    return scorer->names[col];
+}
+
+/* A part of the rows in a random order: training and held-out rows of one dataset. */
+typedef struct {
+    const dum_dataset *whole;
+    uint64_t seed;
+    int64_t first;
+} part;
+
+static dum_status gather_part(const dum_dataset *view, const int64_t *indices, int64_t count, float *out)
+{
+    const part *p = view->user;
+    int64_t chunk[256];
+    for (int64_t done = 0; done < count;) {
+        const int64_t now = count - done < 256 ? count - done : 256;
+        for (int64_t i = 0; i < now; i++)
+            chunk[i] = (int64_t)dumi_permute((uint64_t)p->whole->rows, (uint64_t)(p->first + indices[done + i]),
+                                             p->seed, DUMI_RNG_HOLDOUT, 0);
+        DUMI_TRY(dumi_dataset_gather(p->whole, chunk, now, out + done * view->cols));
+        done += now;
+    }
+    return DUM_OK;
+}
+
+static dum_dataset view_of(const part *p, int64_t rows)
+{
+    return (dum_dataset){.context = p->whole->context, .rows = rows, .cols = p->whole->cols,
+                         .gather = gather_part, .user = p};
+}
+
+/* Fits `made`, which has the options but no state, and calibrates it. */
+static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dataset *data,
+                          const dum_fit_options *options)
+{
+    const int64_t held = (int64_t)(made->values[DUMI_SCORER_HOLDOUT] * (double)data->rows);
+    /* The seed of the whole: option seed where the kind has one. */
+    double seed = 0;
+    int32_t has_seed = dumi_params_get_number(&made->kind->params, made->values, "seed", &seed) == DUM_OK;
+    dumi_clear_error();
+    const part held_part = {data, (uint64_t)(has_seed ? seed : 0), 0};
+    const part train_part = {data, held_part.seed, held};
+    const dum_dataset held_out = view_of(&held_part, held), training = view_of(&train_part, data->rows - held);
+    DUMI_REQUIRE(held == 0 || options->pairs == NULL, DUM_ERR_ARGUMENT,
+                 "option holdout and options.pairs do not go together: hold rows out yourself and calibrate");
+    const dum_status status = made->kind->fit(made->context, made->values, old->state, held > 0 ? &training : data,
+                                              options, &made->state);
+    if (made->state == NULL)
+        return status;
+    made->cols = data->cols;
+    if (data->names != NULL)
+        DUMI_TRY(dumi_names_copy(made->context, (const char *const *)data->names, data->cols, &made->names));
+    if (held > 0) {
+        DUMI_TRY(dumi_scorer_sorted_scores(made, &held_out, &made->calibration));
+        made->calibration_count = held;
+    }
+    if (status == DUM_CANCELLED)
+        return dumi_fail(status, "fit was stopped; the scorer is fitted as far as it got");
+    return status;
+}
+
+dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data, const dum_fit_options *options)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(scorer);
+    DUMI_NOT_NULL(data);
+    dum_fit_options own;
+    DUMI_TRY(dumi_read_struct("options", &own, sizeof own, sizeof own, options));
+    dum_scorer made = *scorer;
+    made.state = NULL;
+    made.names = NULL;
+    made.calibration = NULL;
+    made.calibration_count = 0;
+    const dum_status status = fit_new(&made, scorer, data, &own);
+    if (status == DUM_OK || status == DUM_CANCELLED) {
+        forget_fit(scorer);
+        *scorer = made;
+    } else {
+        forget_fit(&made);
+    }
+    return status;
+}
+
+dum_status dumi_scorer_check_fitted(const dum_scorer *scorer)
+{
+    DUMI_NOT_NULL(scorer);
+    DUMI_REQUIRE(scorer->state != NULL, DUM_ERR_STATE, "scorer is not fitted: call dum_scorer_fit first");
+    return DUM_OK;
+}
+
+static dum_status check_rows(const dum_scorer *scorer, const float *data, int64_t rows, int32_t cols,
+                             int64_t *row_stride)
+{
+    DUMI_TRY(dumi_scorer_check_fitted(scorer));
+    DUMI_REQUIRE(rows >= 0, DUM_ERR_SHAPE, "rows is %lld, expected 0 or more", (long long)rows);
+    DUMI_REQUIRE(data != NULL || rows == 0, DUM_ERR_ARGUMENT, "data is NULL");
+    DUMI_REQUIRE(cols == scorer->cols, DUM_ERR_SHAPE, "cols is %d, the scorer was fitted on %d columns", cols,
+                 scorer->cols);
+    if (*row_stride == 0)
+        *row_stride = cols;
+    DUMI_REQUIRE(*row_stride >= cols, DUM_ERR_SHAPE, "row_stride is %lld, expected cols = %d or more",
+                 (long long)*row_stride, cols);
+    return DUM_OK;
+}
+
+dum_status dum_scorer_score(const dum_scorer *scorer, const float *data, int64_t rows, int32_t cols,
+                            int64_t row_stride, double *scores)
+{
+    dumi_clear_error();
+    DUMI_TRY(check_rows(scorer, data, rows, cols, &row_stride));
+    if (rows == 0)
+        return DUM_OK;
+    DUMI_NOT_NULL(scores);
+    return scorer->kind->score(scorer->values, scorer->state, data, rows, cols, row_stride, scores);
+}
+
+dum_status dum_scorer_explain(const dum_scorer *scorer, const float *data, int64_t rows, int32_t cols,
+                              int64_t row_stride, float *share, float *deviation)
+{
+    dumi_clear_error();
+    DUMI_TRY(check_rows(scorer, data, rows, cols, &row_stride));
+    DUMI_REQUIRE(scorer->kind->explain != NULL, DUM_ERR_UNSUPPORTED, "scorer %s does not explain",
+                 scorer->kind->name);
+    if (rows == 0)
+        return DUM_OK;
+    DUMI_NOT_NULL(share);
+    float *x;
+    DUMI_TRY(DUMI_NEW(scorer->context, x, 4 * (size_t)cols));
+    dum_status status = DUM_OK;
+    for (int64_t i = 0; i < rows && status == DUM_OK; i++) {
+        memcpy(x, data + i * row_stride, (size_t)cols * sizeof *x);
+        status = scorer->kind->explain(scorer->values, scorer->state, i, x, x + cols, share + i * cols,
+                                       deviation != NULL ? deviation + i * cols : NULL);
+    }
+    dumi_free(scorer->context, x);
+    return status;
+}

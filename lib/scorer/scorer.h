@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ * Scorers: one handle for all kinds, one file a kind. A new kind is a table like dumi_scorer_dum and a
+ * line of `kinds` in scorer.c. */
+#ifndef DUMI_SCORER_H
+#define DUMI_SCORER_H
+
+#include "core/param.h"
+#include "dataset/dataset.h"
+#include "encoder/encoder.h"
+#include "io/io.h"
+
+typedef struct dumi_scorer_kind {
+    const char *name;
+    dumi_params params; /* the first is dumi_scorer_holdout */
+    /* What setting option `index` does beyond storing the value; may be NULL. */
+    void (*changed)(double *values, int32_t index);
+
+    /* A fitted state from data; `old` is the state before, or NULL. With DUM_CANCELLED there is one too. */
+    dum_status (*fit)(dum_context *context, const double *values, const void *old, const dum_dataset *data,
+                      const dum_fit_options *options, void **state);
+    void (*destroy)(void *state);
+    /* Many threads at once; a row's score must not depend on the others. Shapes have been checked. */
+    dum_status (*score)(const double *values, void *state, const float *data, int64_t rows, int32_t cols,
+                        int64_t row_stride, double *scores);
+    /* As dum_scorer_explain for one row, which may be changed; NULL: UNSUPPORTED. */
+    dum_status (*explain)(const double *values, void *state, int64_t row, float *x, float *scratch, float *share,
+                          float *deviation);
+    /* Tensors of the state. `prepared` is one allocation that must outlive the writer, such as weights
+     * brought back from a device; NULL where there is nothing to prepare. */
+    dum_status (*prepare_write)(const void *state, void **prepared);
+    dum_status (*write)(const void *state, const void *prepared, dumi_model_writer *writer);
+    dum_status (*read)(dum_context *context, const dumi_reader *reader, const double *values, int32_t *cols,
+                       void **state);
+} dumi_scorer_kind;
+
+enum { DUMI_MAX_PARAMS = 64 };
+
+struct dum_scorer {
+    dum_context *context;
+    const dumi_scorer_kind *kind;
+    double values[DUMI_MAX_PARAMS];
+    dum_encoder *encoder; /* NULL: identity */
+    /* Fitted: */
+    void *state;
+    int32_t cols;
+    char **names;
+    double *calibration; /* ascending */
+    int64_t calibration_count;
+};
+
+extern const dumi_scorer_kind dumi_scorer_dum;
+
+/* What each kind has at the head of its options. */
+enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS };
+extern const dumi_param dumi_scorer_holdout;
+
+const dumi_scorer_kind *dumi_scorer_find_kind(const char *name);
+dum_status dumi_scorer_check_fitted(const dum_scorer *scorer);
+/* Scores of all rows of a dataset, sorted: what dum_scorer_calibrate keeps. */
+dum_status dumi_scorer_sorted_scores(const dum_scorer *scorer, const dum_dataset *data, double **out);
+
+#endif
