@@ -143,7 +143,7 @@ static dum_status fill_model(dum_context *context, dumi_stream *stream, const du
 dum_status dumi_head_model_read(dum_context *context, const dumi_reader *reader, const double *values,
                                 dumi_head_model **out)
 {
-    int32_t cols;
+    int32_t cols = 0;
     DUMI_TRY(find_cols(reader, &cols));
     DUMI_TRY(check_layers(reader, values, cols));
     dumi_head_model *model;

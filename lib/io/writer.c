@@ -47,7 +47,7 @@ static dum_status keep(dumi_model_writer *writer, const char *first, const char 
 dum_status dumi_writer_meta(dumi_model_writer *writer, const char *key, const char *value)
 {
     DUMI_REQUIRE(writer->metadata < DUMI_MAX_METADATA - 2, DUM_ERR_INTERNAL, "too many metadata");
-    const char *both;
+    const char *both = NULL;
     DUMI_TRY(keep(writer, key, value, &both));
     int32_t at = writer->metadata++;
     for (; at > 0 && strcmp(writer->meta[at - 1].key, key) > 0; at--)
