@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT
+ * Statistics against scikit-learn, SciPy and mpmath (tests/reference/stats.py), and at their edges. */
+#include "../harness.h"
+#include "../reference/stats_reference.h"
+
+static double sequence(int i, int a, int m, int levels)
+{
+    const double x = (double)((int64_t)i * a % m) / m;
+    return levels > 0 ? floor(x * levels) / levels : x;
+}
+
+/* Within 1e-12, relative to the larger of the value and 1. */
+static void close_to(const char *what, double found, double expected)
+{
+    const double error = fabs(found - expected) / fmax(1, fabs(expected));
+    ck_assert_msg(error <= 1e-12, "%s is %.17g, expected %.17g", what, found, expected);
+}
+
+static dum_estimate new_estimate(void)
+{
+    dum_estimate e;
+    DUM_INIT(e);
+    return e;
+}
+
+static dum_interval_options no_interval(void)
+{
+    dum_interval_options o;
+    DUM_INIT(o);
+    o.method = DUM_INTERVAL_NONE;
+    return o;
+}
+
+START_TEST(matches_scikit_learn)
+{
+    const int n = roc_cases[_i].n;
+    double *scores = malloc((size_t)n * sizeof *scores);
+    uint8_t *labels = malloc((size_t)n);
+    for (int i = 0; i < n; i++) {
+        labels[i] = i % roc_cases[_i].every == 0;
+        scores[i] = sequence(i, roc_cases[_i].a, roc_cases[_i].m, roc_cases[_i].levels) + 0.25 * labels[i];
+    }
+    dum_estimate e = new_estimate();
+    ck_ok(dum_auroc(scores, labels, n, NULL, &e));
+    close_to("auroc", e.value, roc_cases[_i].auroc);
+    close_to("low", e.low, roc_cases[_i].low);
+    close_to("high", e.high, roc_cases[_i].high);
+    const dum_interval_options none = no_interval();
+    ck_ok(dum_average_precision(scores, labels, n, &none, &e));
+    close_to("ap", e.value, roc_cases[_i].ap);
+    ck_assert_double_eq(e.low, e.value);
+    ck_ok(dum_fpr95(scores, labels, n, &none, &e));
+    close_to("fpr95", e.value, roc_cases[_i].fpr95);
+
+    /* Reversed scores: 1 - AUROC, exactly; and the order of rows does not matter. */
+    ck_ok(dum_auroc(scores, labels, n, &none, &e));
+    const double before = e.value;
+    for (int i = 0; i < n / 2; i++) {
+        const double score = scores[i];
+        scores[i] = scores[n - 1 - i];
+        scores[n - 1 - i] = score;
+        const uint8_t label = labels[i];
+        labels[i] = labels[n - 1 - i];
+        labels[n - 1 - i] = label;
+    }
+    ck_ok(dum_auroc(scores, labels, n, &none, &e));
+    ck_assert_double_eq(e.value, before);
+    for (int i = 0; i < n; i++)
+        scores[i] = -scores[i];
+    ck_ok(dum_auroc(scores, labels, n, &none, &e));
+    close_to("reversed", e.value, 1 - before);
+    free(scores);
+    free(labels);
+}
+END_TEST
+
+START_TEST(bootstrap_is_near_delong)
+{
+    enum { N = 1000 };
+    double scores[N];
+    uint8_t labels[N];
+    for (int i = 0; i < N; i++) {
+        labels[i] = i % 4 == 0;
+        scores[i] = sequence(i, 7919, 10007, 0) + 0.3 * labels[i];
+    }
+    dum_estimate delong = new_estimate(), first = new_estimate(), second = new_estimate();
+    dum_interval_options o;
+    DUM_INIT(o);
+    o.method = DUM_INTERVAL_BOOTSTRAP;
+    o.seed = 5;
+    ck_ok(dum_auroc(scores, labels, N, NULL, &delong));
+    ck_ok(dum_auroc(scores, labels, N, &o, &first));
+    ck_ok(dum_auroc(scores, labels, N, &o, &second));
+    ck_assert_double_eq_tol(first.low, delong.low, 0.01);
+    ck_assert_double_eq_tol(first.high, delong.high, 0.01);
+    ck_assert_double_eq(first.low, second.low);
+    o.seed = 6;
+    ck_ok(dum_auroc(scores, labels, N, &o, &second));
+    ck_assert_double_ne(first.low, second.low);
+    ck_ok(dum_average_precision(scores, labels, N, NULL, &first));
+    ck_assert(first.low < first.value && first.value < first.high);
+    ck_ok(dum_fpr95(scores, labels, N, NULL, &first));
+    ck_assert(first.low <= first.value && first.value <= first.high && first.low < first.high);
+    o.confidence = 0.5;
+    ck_ok(dum_auroc(scores, labels, N, &o, &second));
+    ck_assert_double_lt(second.high - second.low, delong.high - delong.low);
+}
+END_TEST
+
+START_TEST(roc_edges)
+{
+    const double scores[] = {1, 1, 1, 1}, odd[] = {INFINITY, -INFINITY, 0, NAN};
+    const uint8_t labels[] = {0, 1, 1, 0}, ones[] = {1, 1, 1, 1}, bad[] = {0, 1, 7, 0}, zeros[] = {0, 0, 0, 0};
+    const dum_interval_options none = no_interval();
+    dum_estimate e = new_estimate();
+    ck_ok(dum_auroc(scores, labels, 4, NULL, &e)); /* all ties */
+    ck_assert_double_eq(e.value, 0.5);
+    ck_ok(dum_average_precision(scores, labels, 4, &none, &e));
+    ck_assert_double_eq(e.value, 0.5);
+    ck_ok(dum_fpr95(scores, labels, 4, &none, &e));
+    ck_assert_double_eq(e.value, 1);
+    ck_ok(dum_auroc(odd, (const uint8_t[]){1, 0, 0}, 3, NULL, &e));
+    ck_assert_double_eq(e.value, 1);
+    ck_assert_double_eq(e.low, 0); /* one positive: no variance */
+    ck_fails(dum_auroc(odd, labels, 4, NULL, &e), DUM_ERR_NONFINITE, "scores[3]");
+    ck_fails(dum_auroc(scores, ones, 4, NULL, &e), DUM_ERR_ARGUMENT, "no 0");
+    ck_fails(dum_auroc(scores, zeros, 4, NULL, &e), DUM_ERR_ARGUMENT, "no 1");
+    ck_fails(dum_fpr95(scores, ones, 4, NULL, &e), DUM_ERR_ARGUMENT, "no 0");
+    ck_fails(dum_average_precision(scores, zeros, 4, NULL, &e), DUM_ERR_ARGUMENT, "no 1");
+    ck_ok(dum_average_precision(scores, ones, 4, &none, &e));
+    ck_assert_double_eq(e.value, 1);
+    ck_fails(dum_auroc(scores, bad, 4, NULL, &e), DUM_ERR_ARGUMENT, "labels[2] is 7");
+    ck_fails(dum_auroc(scores, labels, 0, NULL, &e), DUM_ERR_ARGUMENT, "n is 0");
+    ck_fails(dum_auroc(scores, labels, 1, NULL, &e), DUM_ERR_ARGUMENT, "both classes");
+    ck_fails(dum_auroc(NULL, labels, 4, NULL, &e), DUM_ERR_ARGUMENT, "scores is NULL");
+    ck_fails(dum_auroc(scores, labels, 4, NULL, NULL), DUM_ERR_ARGUMENT, "out is NULL");
+    dum_interval_options o;
+    DUM_INIT(o);
+    o.method = DUM_INTERVAL_DELONG;
+    ck_fails(dum_fpr95(scores, labels, 4, &o, &e), DUM_ERR_ARGUMENT, "dum_auroc only");
+    o.method = 9;
+    ck_fails(dum_auroc(scores, labels, 4, &o, &e), DUM_ERR_ARGUMENT, "method is 9");
+    o.method = 0;
+    o.confidence = 1.5;
+    ck_fails(dum_auroc(scores, labels, 4, &o, &e), DUM_ERR_ARGUMENT, "confidence is 1.5");
+    o.confidence = 0;
+    o.resamples = -1;
+    ck_fails(dum_auroc(scores, labels, 4, &o, &e), DUM_ERR_ARGUMENT, "resamples is -1");
+}
+END_TEST
+
+START_TEST(struct_sizes)
+{
+    const double scores[] = {1, 2};
+    const uint8_t labels[] = {0, 1};
+    struct {
+        dum_estimate known;
+        double unknown[2];
+    } longer;
+    memset(&longer, 0, sizeof longer);
+    ck_fails(dum_auroc(scores, labels, 2, NULL, &longer.known), DUM_ERR_ABI, "DUM_INIT");
+    longer.known.struct_size = sizeof longer;
+    longer.unknown[0] = 7;
+    ck_ok(dum_auroc(scores, labels, 2, NULL, &longer.known));
+    ck_assert_double_eq(longer.known.value, 1);
+    ck_assert_double_eq(longer.unknown[0], 7); /* what we do not know stays */
+    struct {
+        dum_interval_options known;
+        int64_t unknown;
+    } options;
+    memset(&options, 0, sizeof options);
+    options.known.struct_size = sizeof options;
+    ck_ok(dum_auroc(scores, labels, 2, &options.known, &longer.known));
+    options.unknown = 1;
+    ck_fails(dum_auroc(scores, labels, 2, &options.known, &longer.known), DUM_ERR_UNSUPPORTED, "newer library");
+    options.known.struct_size = 100000;
+    ck_fails(dum_auroc(scores, labels, 2, &options.known, &longer.known), DUM_ERR_ABI, "100000");
+}
+END_TEST
+
+START_TEST(ttest_matches)
+{
+    const int n = ttest_cases[_i].n, m = ttest_cases[_i].m;
+    double *a = malloc((size_t)n * sizeof *a), *b = malloc((size_t)m * sizeof *b);
+    for (int i = 0; i < n; i++)
+        a[i] = sequence(i, 7919, 10007, 0) + ttest_cases[_i].offset;
+    for (int i = 0; i < m; i++)
+        b[i] = sequence(i, 104729, 15013, 0) * ttest_cases[_i].scale + (ttest_cases[_i].offset + ttest_cases[_i].shift);
+    dum_ttest_result r;
+    DUM_INIT(r);
+    ck_ok(dum_ttest(a, n, b, m, ttest_cases[_i].welch ? DUM_TTEST_WELCH : DUM_TTEST_POOLED, &r));
+    close_to("t", r.t, ttest_cases[_i].t);
+    close_to("df", r.df, ttest_cases[_i].df);
+    close_to("d", r.cohens_d, ttest_cases[_i].d);
+    close_to("log10_p", r.log10_p, ttest_cases[_i].log10_p);
+    if (ttest_cases[_i].log10_p > -290)
+        close_to("p", r.p / pow(10, ttest_cases[_i].log10_p), 1);
+    else
+        ck_assert_double_le(r.p, 1e-289);
+    free(a);
+    free(b);
+}
+END_TEST
+
+double dumi_student_tail(double t, double df, double *log_tail);
+
+START_TEST(tails_match)
+{
+    double log_tail;
+    dumi_student_tail(tails[_i][0], tails[_i][1], &log_tail);
+    close_to("log10 tail", log_tail / log(10), tails[_i][2]);
+}
+END_TEST
+
+START_TEST(ttest_edges)
+{
+    const double same[] = {2, 2, 2}, other[] = {3, 3}, bad[] = {1, INFINITY}, two[] = {1, 4};
+    dum_ttest_result r;
+    DUM_INIT(r);
+    ck_fails(dum_ttest(same, 3, same, 3, DUM_TTEST_POOLED, &r), DUM_ERR_ARGUMENT, "constant and equal");
+    ck_ok(dum_ttest(same, 3, other, 2, DUM_TTEST_WELCH, &r));
+    ck_assert(isinf(r.t) && r.t < 0 && r.p == 0 && isinf(r.log10_p) && r.log10_p < 0);
+    ck_assert_double_eq(r.mean_difference, -1);
+    ck_fails(dum_ttest(bad, 2, two, 2, DUM_TTEST_WELCH, &r), DUM_ERR_NONFINITE, "a[1] is inf");
+    ck_fails(dum_ttest(two, 1, two, 1, DUM_TTEST_POOLED, &r), DUM_ERR_ARGUMENT, "3 or more");
+    ck_fails(dum_ttest(two, 1, two, 2, DUM_TTEST_WELCH, &r), DUM_ERR_ARGUMENT, "n_a is 1");
+    ck_fails(dum_ttest(two, 0, two, 2, DUM_TTEST_WELCH, &r), DUM_ERR_ARGUMENT, "n_a is 0");
+    ck_fails(dum_ttest(two, 2, NULL, 2, DUM_TTEST_WELCH, &r), DUM_ERR_ARGUMENT, "b is NULL");
+    ck_fails(dum_ttest(two, 2, two, 2, 5, &r), DUM_ERR_ARGUMENT, "kind is 5");
+    ck_ok(dum_ttest(two, 1, same, 3, DUM_TTEST_POOLED, &r));
+    ck_assert(isinf(r.t)); /* one value against constants */
+    ck_ok(dum_ttest(two, 2, two, 2, DUM_TTEST_POOLED, &r));
+    ck_assert_double_eq(r.t, 0);
+    ck_assert_double_eq(r.p, 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("stats");
+    TCase *cases = tcase_create("roc");
+    tcase_add_loop_test(cases, matches_scikit_learn, 0, (int)(sizeof roc_cases / sizeof roc_cases[0]));
+    tcase_add_test(cases, bootstrap_is_near_delong);
+    tcase_add_test(cases, roc_edges);
+    tcase_add_test(cases, struct_sizes);
+    suite_add_tcase(suite, cases);
+    cases = tcase_create("t-test");
+    tcase_add_loop_test(cases, ttest_matches, 0, (int)(sizeof ttest_cases / sizeof ttest_cases[0]));
+    tcase_add_loop_test(cases, tails_match, 0, (int)(sizeof tails / sizeof tails[0]));
+    tcase_add_test(cases, ttest_edges);
+    suite_add_tcase(suite, cases);
+    return run_suite(suite);
+}
