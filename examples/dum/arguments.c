@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+int fail(const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    fputs("dum: ", stderr);
+    vfprintf(stderr, format, values);
+    fputc('\n', stderr);
+    va_end(values);
+    return TOOL_FAILED;
+}
+
+int fail_library(const char *what)
+{
+    return fail("%s: %s", what, dum_error_message());
+}
+
+static int usage(const char *format, const char *name)
+{
+    fprintf(stderr, "dum: ");
+    fprintf(stderr, format, name);
+    fprintf(stderr, " (see dum --help)\n");
+    return TOOL_USAGE;
+}
+
+static bool parse_double(const char *text, double *value)
+{
+    char *end;
+    *value = strtod(text, &end);
+    return *text != '\0' && *end == '\0' && *value >= 0 && *value < 1e300;
+}
+
+static bool parse_int(const char *text, int32_t *value)
+{
+    double number;
+    if (!parse_double(text, &number) || number > 1e9 || number != (double)(int32_t)number)
+        return false;
+    *value = (int32_t)number;
+    return true;
+}
+
+static bool store_text(const char *name, const char *value, arguments *a)
+{
+    const struct {
+        const char *name;
+        const char **to;
+    } texts[] = {{"--data", &a->data}, {"--model", &a->model}, {"--out", &a->out}, {"--scores", &a->scores},
+                 {"--labels", &a->labels}, {"--reference", &a->reference}, {"--sample", &a->sample},
+                 {"--pairs", &a->pairs}, {"--backend", &a->backend}, {"--scorer", &a->scorer},
+                 {"--label-column", &a->label_column}, {"--seed", &a->seed}, {"--holdout", &a->holdout}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (strcmp(name, texts[i].name) == 0) {
+            *texts[i].to = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int store(const char *name, const char *value, arguments *a)
+{
+    if (store_text(name, value, a))
+        return TOOL_OK;
+    if (strcmp(name, "--set") == 0) {
+        if (a->setting_count == MAX_SETTINGS || strchr(value, '=') == NULL)
+            return usage("--set %s: expected name=value", value);
+        a->settings[a->setting_count++] = value;
+        return TOOL_OK;
+    }
+    bool good = false;
+    if (strcmp(name, "--threads") == 0)
+        good = parse_int(value, &a->threads) && a->threads <= 256;
+    else if (strcmp(name, "--bootstrap") == 0)
+        good = parse_int(value, &a->bootstrap);
+    else if (strcmp(name, "--max-seconds") == 0)
+        good = parse_double(value, &a->max_seconds);
+    else if (strcmp(name, "--false-alarm-rate") == 0)
+        good = parse_double(value, &a->false_alarm_rate) && a->false_alarm_rate > 0 && a->false_alarm_rate < 1;
+    return good ? TOOL_OK : usage("%s: bad value", name);
+}
+
+static bool store_flag(const char *name, arguments *a)
+{
+    if (strcmp(name, "--quiet") == 0)
+        a->quiet = true;
+    else if (strcmp(name, "--pvalue") == 0)
+        a->pvalue = true;
+    else if (strcmp(name, "--header") == 0)
+        a->header = CSV_HEADER_YES;
+    else if (strcmp(name, "--no-header") == 0)
+        a->header = CSV_HEADER_NO;
+    else
+        return false;
+    return true;
+}
+
+static bool is_accepted(const char *name, const char *const *accepted)
+{
+    for (; *accepted != NULL; accepted++)
+        if (strcmp(name, *accepted) == 0)
+            return true;
+    return false;
+}
+
+int parse_arguments(int argc, char **argv, const char *const *accepted, bool takes_file, arguments *out)
+{
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < argc; i++) {
+        const char *name = argv[i];
+        if (strncmp(name, "--", 2) != 0) {
+            if (!takes_file || out->file != NULL)
+                return usage("unexpected argument \"%s\"", name);
+            out->file = name;
+            continue;
+        }
+        if (!is_accepted(name, accepted))
+            return usage("this command has no option %s", name);
+        if (store_flag(name, out))
+            continue;
+        if (++i == argc)
+            return usage("%s needs a value", name);
+        const int status = store(name, argv[i], out);
+        if (status != TOOL_OK)
+            return status;
+    }
+    return TOOL_OK;
+}
+
+int require_argument(const char *value, const char *name)
+{
+    return value != NULL ? TOOL_OK : usage("%s is needed", name);
+}
+
+int open_context(const arguments *args, dum_context **out)
+{
+    dum_context_options options;
+    DUM_INIT(options);
+    options.backend = args->backend;
+    options.threads = args->threads;
+    return dum_context_create(&options, out) == DUM_OK ? TOOL_OK : fail_library("cannot start");
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * Tables of numbers as text: RFC 4180 with ',', ';' or tab. */
+#ifndef CSV_H
+#define CSV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CSV_HEADER_AUTO, CSV_HEADER_YES, CSV_HEADER_NO };
+
+typedef struct {
+    int64_t rows;
+    int32_t cols;
+    float *values; /* rows x cols; a missing cell (empty, NA, NaN, null, ?) is NaN */
+    char **names;  /* cols names, or NULL without a header */
+} csv_table;
+
+/* Parses all of text. On failure returns false, and the message says which row (from 1, the header
+ * counts) and column. */
+bool csv_parse(const char *text, size_t size, int header, csv_table *out, char message[256]);
+void csv_free(csv_table *table);
+
+/* The column with this name, or with this number from 0; -1 if there is none. */
+int32_t csv_find(const csv_table *table, const char *column);
+/* Takes a column out of the table into `out` (rows). */
+void csv_take(csv_table *table, int32_t col, float *out);
+
+#endif

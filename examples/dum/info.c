@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ * dum info, dum scorers, dum backends. */
+#include "tool.h"
+
+#include <string.h>
+
+static void print_option(const dum_param_info *info, double number, const char *text, bool last)
+{
+    if (info->type == DUM_PARAM_TEXT)
+        print_text(info->name, text, last);
+    else
+        print_number(info->name, number, last);
+}
+
+static int print_scorer(const dum_scorer *scorer)
+{
+    const char *kind = dum_scorer_kind(scorer);
+    printf("\"columns\": %d, \"calibration_rows\": %lld, \"features\": [", dum_scorer_cols(scorer),
+           (long long)dum_scorer_calibration_count(scorer));
+    for (int32_t j = 0; j < dum_scorer_cols(scorer) && dum_scorer_feature_name(scorer, j) != NULL; j++) {
+        printf(j > 0 ? ", " : "");
+        print_quoted(dum_scorer_feature_name(scorer, j));
+    }
+    printf("], \"options\": {");
+    const int32_t count = dum_scorer_param_count(kind);
+    for (int32_t i = 0; i < count; i++) {
+        dum_param_info info;
+        DUM_INIT(info);
+        double number = 0;
+        const char *text = "";
+        if (dum_scorer_param_get(kind, i, &info) != DUM_OK ||
+            (info.type == DUM_PARAM_TEXT ? dum_scorer_get_text(scorer, info.name, &text)
+                                         : dum_scorer_get_number(scorer, info.name, &number)) != DUM_OK)
+            return fail_library("options");
+        print_option(&info, number, text, i + 1 == count);
+    }
+    printf("}");
+    return TOOL_OK;
+}
+
+static int print_head(const dum_head *head)
+{
+    printf("\"columns\": %d, \"options\": {", dum_head_cols(head));
+    const int32_t count = dum_head_param_count();
+    for (int32_t i = 0; i < count; i++) {
+        dum_param_info info;
+        DUM_INIT(info);
+        double number = 0;
+        const char *text = "";
+        if (dum_head_param_get(i, &info) != DUM_OK ||
+            (info.type == DUM_PARAM_TEXT ? dum_head_get_text(head, info.name, &text)
+                                         : dum_head_get_number(head, info.name, &number)) != DUM_OK)
+            return fail_library("options");
+        print_option(&info, number, text, i + 1 == count);
+    }
+    printf("}");
+    return TOOL_OK;
+}
+
+static int print_contents(dum_context *context, const char *path, const dum_model_info *about)
+{
+    int status = TOOL_OK;
+    if (strcmp(about->kind, "head") == 0) {
+        dum_head *head;
+        if (dum_head_load(context, path, &head) != DUM_OK)
+            return fail_library(path);
+        status = print_head(head);
+        dum_head_destroy(head);
+    } else {
+        dum_scorer *scorer;
+        if (dum_scorer_load(context, path, &scorer) != DUM_OK)
+            return fail_library(path);
+        status = print_scorer(scorer);
+        dum_scorer_destroy(scorer);
+    }
+    return status;
+}
+
+int command_info(int argc, char **argv)
+{
+    static const char *const accepted[] = {NULL};
+    arguments args;
+    int status = parse_arguments(argc, argv, accepted, true, &args);
+    if (status != TOOL_OK || (status = require_argument(args.file, "the path of a model")) != TOOL_OK)
+        return status;
+    dum_context *context;
+    status = open_context(&args, &context);
+    if (status != TOOL_OK)
+        return status;
+    dum_model_info about;
+    DUM_INIT(about);
+    if (dum_model_inspect(context, args.file, &about) != DUM_OK) {
+        status = fail_library(args.file);
+    } else {
+        printf("{\"format\": %d, \"min_reader\": %d, ", about.format, about.min_reader);
+        print_text("writer", about.writer, false);
+        print_text("kind", about.kind, false);
+        print_text("sha256", about.sha256, false);
+        status = print_contents(context, args.file, &about);
+        printf("}\n");
+    }
+    dum_context_destroy(context);
+    return finish_output(status);
+}
+
+static void print_param(const dum_param_info *info)
+{
+    if (info->type == DUM_PARAM_TEXT)
+        printf("  %-14s text     default %-9s %s: %s\n", info->name, info->default_text, info->choices, info->help);
+    else
+        printf("  %-14s %-8s default %-9g %g to %g: %s\n", info->name,
+               info->type == DUM_PARAM_INTEGER ? "integer" : "real", info->default_number, info->min, info->max,
+               info->help);
+}
+
+int command_scorers(int argc, char **argv)
+{
+    static const char *const accepted[] = {NULL};
+    arguments args;
+    const int status = parse_arguments(argc, argv, accepted, false, &args);
+    if (status != TOOL_OK)
+        return status;
+    for (int32_t k = 0; k < dum_scorer_kind_count(); k++) {
+        const char *kind = dum_scorer_kind_name(k);
+        printf("%s\n", kind);
+        for (int32_t i = 0; i < dum_scorer_param_count(kind); i++) {
+            dum_param_info info;
+            DUM_INIT(info);
+            if (dum_scorer_param_get(kind, i, &info) != DUM_OK)
+                return fail_library(kind);
+            print_param(&info);
+        }
+    }
+    return finish_output(TOOL_OK);
+}
+
+int command_backends(int argc, char **argv)
+{
+    static const char *const accepted[] = {NULL};
+    arguments args;
+    const int status = parse_arguments(argc, argv, accepted, false, &args);
+    if (status != TOOL_OK)
+        return status;
+    for (int32_t i = 0; i < dum_backend_count(); i++) {
+        dum_backend_info info;
+        DUM_INIT(info);
+        if (dum_backend_get(i, &info) != DUM_OK)
+            return fail_library("backends");
+        printf("%-5s %s: %s\n", info.name, info.available ? "available" : "not available", info.reason);
+    }
+    return finish_output(TOOL_OK);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * What the commands of the tool share. */
+#ifndef TOOL_H
+#define TOOL_H
+
+#include <dum.h>
+
+#include "csv.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
+
+enum { MAX_SETTINGS = 64 };
+
+/* The command line, parsed. NULL or 0: not given. */
+typedef struct {
+    const char *data, *model, *out, *scores, *labels, *reference, *sample, *pairs, *backend, *scorer, *label_column;
+    const char *settings[MAX_SETTINGS]; /* name=value */
+    int32_t setting_count, threads, bootstrap, header;
+    double max_seconds, false_alarm_rate;
+    const char *seed, *holdout;
+    bool quiet, pvalue;
+    const char *file; /* the one argument without a name */
+} arguments;
+
+/* TOOL_OK, or TOOL_USAGE after a message. `accepted`: names of the options that this command takes. */
+int parse_arguments(int argc, char **argv, const char *const *accepted, bool takes_file, arguments *out);
+/* TOOL_USAGE after a message unless the value was given. */
+int require_argument(const char *value, const char *name);
+
+/* `dum: message` on stderr; returns TOOL_FAILED. */
+int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The library's message; returns TOOL_FAILED. */
+int fail_library(const char *what);
+
+int open_context(const arguments *args, dum_context **out);
+
+/* Rows from .npy or CSV. The table holds what a dataset from CSV borrows. */
+typedef struct {
+    dum_dataset *dataset;
+    csv_table table;
+} loaded_data;
+
+int load_data(dum_context *context, const char *path, const arguments *args, loaded_data *out);
+void free_data(loaded_data *data);
+
+/* A vector of numbers from .npy (any of the usual types) or one column of a CSV file. */
+int load_vector(const char *path, const char *column, int header, double **values, int64_t *count);
+
+/* Writes rows x cols doubles: .npy, .csv, or CSV on standard output for "-" or NULL. A file is written beside its
+ * place and renamed. names: of the columns, for CSV; NULL: no header. */
+int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names);
+
+/* JSON: %.17g, null for what is not finite. */
+void print_number(const char *name, double value, bool last);
+void print_quoted(const char *text);
+void print_text(const char *name, const char *value, bool last);
+/* Closes standard output's buffer; a full disk or closed pipe is an error. */
+int finish_output(int status);
+
+int command_fit(int argc, char **argv);
+int command_score(int argc, char **argv);
+int command_eval(int argc, char **argv);
+int command_compare(int argc, char **argv);
+int command_info(int argc, char **argv);
+int command_scorers(int argc, char **argv);
+int command_backends(int argc, char **argv);
+
+#endif
