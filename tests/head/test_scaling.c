@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ * Scalings against their definitions, the eigenvectors, Ledoit & Wolf against scikit-learn. */
+#include "../harness.h"
+#include "../reference/whiten_reference.h"
+#include "dataset/dataset.h"
+#include "head/head.h"
+
+START_TEST(eigenvectors)
+{
+    enum { D = 40 };
+    double a[D * D], copy[D * D], vectors[D * D], values[D], work[3 * D];
+    dumi_rng rng;
+    dumi_rng_init(&rng, 5, 99, 0);
+    for (int i = 0; i < D; i++)
+        for (int j = 0; j <= i; j++)
+            /* rank-deficient in part, with equal eigenvalues */
+            copy[i * D + j] = copy[j * D + i] = a[i * D + j] = a[j * D + i] =
+                i < 30 ? dumi_rng_normal(&rng) : i == j ? 2.0 : 0.0;
+    ck_assert(dumi_eigen(D, a, vectors, values, work));
+    for (int k = 0; k < D; k++) {
+        for (int i = 0; i < D; i++) {
+            double product = 0, norm = 0;
+            for (int j = 0; j < D; j++) {
+                product += copy[i * D + j] * vectors[k * D + j];
+                norm += vectors[i * D + j] * vectors[k * D + j];
+            }
+            ck_assert_double_eq_tol(product, values[k] * vectors[k * D + i], 1e-12);
+            ck_assert_double_eq_tol(norm, i == k, 1e-12);
+        }
+    }
+    double one[1] = {3}, one_vector[1], one_value[1];
+    ck_assert(dumi_eigen(1, one, one_vector, one_value, work));
+    ck_assert_double_eq(one_value[0], 3);
+}
+END_TEST
+
+/* Fits a scaling to rows and applies it to them. */
+static void scale(int32_t kind, const float *rows, int32_t n, int32_t d, float *z)
+{
+    dum_context *context;
+    dum_dataset *data;
+    ck_ok(dum_context_create(NULL, &context));
+    ck_ok(dum_dataset_from_memory(context, rows, n, d, 0, &data));
+    double values[DUMI_HEAD_PARAMS];
+    dumi_head_defaults(values);
+    values[DUMI_SCALING] = kind;
+    dumi_stream *stream;
+    ck_ok(context->backend->stream_create(context, 1, 1024, 1024, &stream));
+    dumi_scaling scaling = {0};
+    ck_ok(dumi_scaling_fit(context, stream, values, data, &scaling));
+    float *between = malloc((size_t)n * (size_t)d * sizeof *between);
+    dumi_scaling_apply(stream, context->backend, &scaling, n, rows, between, z);
+    free(between);
+    dumi_scaling_destroy(context, &scaling);
+    context->backend->stream_destroy(stream);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+
+START_TEST(definitions)
+{
+    /* columns: ordinary, constant, far from zero */
+    const float rows[] = {1, 7, 1e6f, 2, 7, 1e6f + 1, 6, 7, 1e6f + 2};
+    float z[9];
+    scale(DUMI_SCALE_NONE, rows, 3, 3, z);
+    ck_assert_mem_eq(z, rows, sizeof z);
+    scale(DUMI_SCALE_MINMAX, rows, 3, 3, z);
+    const float minmax[] = {0, 0, 0, 0.2f, 0, 0.5f, 1, 0, 1};
+    for (int i = 0; i < 9; i++)
+        ck_assert_float_eq_tol(z[i], minmax[i], 1e-6f);
+    scale(DUMI_SCALE_ZSCORE, rows, 3, 3, z);
+    ck_assert_float_eq_tol(z[0], (float)(-2 / sqrt(14.0 / 3)), 1e-6f);
+    ck_assert_float_eq_tol(z[8], (float)sqrt(1.5), 1e-6f);
+    ck_assert_float_eq(z[1], 0);
+    scale(DUMI_SCALE_UNIT, rows, 3, 3, z);
+    for (int i = 0; i < 3; i++)
+        ck_assert_float_eq_tol(z[3 * i] * z[3 * i] + z[3 * i + 2] * z[3 * i + 2], 1, 1e-6f);
+}
+END_TEST
+
+/* Whitened squared lengths = d x Mahalanobis distances with scikit-learn's Ledoit-Wolf covariance. */
+START_TEST(whitening_matches_scikit_learn)
+{
+    enum { N = WHITEN_ROWS, D = WHITEN_COLS };
+    float z[N * D];
+    scale(DUMI_SCALE_WHITEN, whiten_rows, N, D, z);
+    for (int i = 0; i < N; i++) {
+        double square = 0;
+        for (int j = 0; j < D; j++)
+            square += (double)z[i * D + j] * (double)z[i * D + j];
+        ck_assert_double_eq_tol(square, whiten_distances[i], 1e-4 * whiten_distances[i]);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("scaling");
+    TCase *cases = tcase_create("scaling");
+    tcase_add_test(cases, eigenvectors);
+    tcase_add_test(cases, definitions);
+    tcase_add_test(cases, whitening_matches_scikit_learn);
+    suite_add_tcase(suite, cases);
+    return run_suite(suite);
+}
