@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Every command of the tool: answers, exit codes, messages. Standard library only.
+Usage: test_tool.py path/to/dum path/to/wdbc.csv"""
+import json
+import os
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+
+DUM, WDBC = sys.argv[1:3]
+
+
+def run(*arguments, code=0, message=None, **more):
+    """Runs the tool; checks its exit code and that its stderr holds `message`; returns stdout."""
+    done = subprocess.run([DUM, *map(str, arguments)], capture_output=True, text=True, **more)
+    assert done.returncode == code, f"{arguments}: exit code {done.returncode}, expected {code}: {done.stderr}"
+    if message is not None:
+        assert message in done.stderr, f"{arguments}: {done.stderr!r} lacks {message!r}"
+    if code == 0 and message is None:
+        assert "dum:" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def write_npy(path, rows, kind="<f4"):
+    flat = [x for row in rows for x in row] if isinstance(rows[0], list) else rows
+    shape = f"({len(rows)}, {len(rows[0])})" if isinstance(rows[0], list) else f"({len(rows)},)"
+    head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
+    head = head.ljust(117) + "\n"
+    code = {"<f4": "f", "<f8": "d", "|u1": "B", "<i8": "q"}[kind]
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode()
+                     + struct.pack(f"<{len(flat)}{code}", *flat))
+    return path
+
+
+def read_npy(path):
+    data = path.read_bytes()
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    return list(struct.unpack(f"<{(len(data) - start) // 8}d", data[start:]))
+
+
+def write(path, text):
+    path.write_bytes(text.encode())
+    return path
+
+
+def main(scratch):
+    random.seed(1)
+    rows = [[random.gauss(0, 1) for _ in range(4)] for _ in range(120)]
+    outliers = [[random.gauss(6, 1) for _ in range(4)] for _ in range(10)]
+    x = write_npy(scratch / "x.npy", rows + outliers)
+    y = write_npy(scratch / "y.npy", [0] * 120 + [1] * 10, "|u1")
+    model, scores = scratch / "m.dum", scratch / "s.npy"
+    fit = ("fit", "--set", "width=16", "--set", "steps=40", "--quiet", "--model", model)
+
+    # usage
+    run(code=2, message="dum fit")
+    run("dance", code=2, message='no command "dance"')
+    run("fit", code=2, message="--data is needed")
+    run("fit", "--data", x, code=2, message="--model is needed")
+    run("fit", "--data", code=2, message="--data needs a value")
+    run("fit", "--pvalue", code=2, message="no option --pvalue")
+    run("fit", "x.npy", code=2, message='unexpected argument "x.npy"')
+    run(*fit, "--data", x, "--set", "width", code=2, message="expected name=value")
+    run(*fit, "--data", x, "--set", "width=wide", code=2, message="expected a number")
+    run(*fit, "--data", x, "--set", "width=-3", code=2, message="option width is -3")
+    run(*fit, "--data", x, "--set", "colour=red", code=2, message='no option "colour"')
+    run(*fit, "--data", x, "--set", "objective=magic", code=2, message="expected local|poe")
+    run(*fit, "--data", x, "--scorer", "magic", code=2, message="expected one of: dum")
+    run(*fit, "--data", x, "--threads", "many", code=2, message="--threads: bad value")
+    run(*fit, "--data", x, "--backend", "abacus", code=1, message="abacus")
+    assert not model.exists()
+    assert run("--version").startswith("dum ")
+    assert "dum score" in run("--help") == run("fit", "--help")
+
+    # the main job
+    run(*fit, "--data", x, "--seed", 5, "--threads", 1, "--holdout", 0.2)
+    one = model.read_bytes()
+    run(*fit, "--data", x, "--seed", 5, "--threads", 2, "--holdout", 0.2)
+    assert model.read_bytes() == one, "one seed, two thread counts, two models"
+    run("score", "--model", model, "--data", x, "--out", scores)
+    values = read_npy(scores)
+    assert len(values) == 130
+    printed = run("score", "--model", model, "--data", x)
+    assert [float(v) for v in printed.split()] == values
+    table = run("score", "--model", model, "--data", x, "--out", "-", "--pvalue", "--false-alarm-rate", 0.2)
+    lines = table.splitlines()
+    assert lines[0] == "score,p,alarm" and len(lines) == 131
+    assert all(0 < float(line.split(",")[1]) <= 1 and line.split(",")[2] in "01" for line in lines[1:])
+    run("score", "--model", model, "--data", x, "--out", scratch / "s.csv", "--pvalue")
+    assert (scratch / "s.csv").read_text().startswith("score,p\n")
+    judged = json.loads(run("eval", "--scores", scores, "--labels", y, "--bootstrap", 100))
+    assert judged["n"] == 130 and judged["positives"] == 10 and judged["auroc"] > 0.9
+    assert judged["folded"] == max(judged["auroc"], 1 - judged["auroc"])
+    for key in ("auroc", "ap", "fpr95"):
+        assert judged[key + "_low"] <= judged[key] <= judged[key + "_high"]
+    a, b = write_npy(scratch / "a.npy", rows), write_npy(scratch / "b.npy", outliers)
+    compared = json.loads(run("compare", "--reference", a, "--sample", b, "--model", model))
+    assert compared["n_reference"] == 120 and compared["n_sample"] == 10
+    assert compared["pooled"]["t"] > 2 and compared["welch"]["log10_p"] < 0 and compared["auroc"] > 0.9
+    told = json.loads(run("info", model))
+    assert told["kind"] == "scorer.dum" and told["columns"] == 4 and told["options"]["width"] == 16
+    assert told["calibration_rows"] == 26 and told["options"]["seed"] == 5
+    listed = run("scorers")
+    assert listed.startswith("dum\n") and "neighbours" in listed
+    assert "blis  available" in run("backends")
+
+    # CSV: header or not, label, quotes, line ends, delimiters
+    def csv(name, text):
+        return write(scratch / name, text)
+
+    plain = csv("plain.csv", "\n".join(",".join(f"{v:.6f}" for v in r) for r in rows))
+    run(*fit, "--data", plain)
+    without = model.read_bytes()
+    run(*fit, "--data", csv("crlf.csv", plain.read_text().replace("\n", "\r\n") + "\r\n"))
+    assert model.read_bytes() == without
+    run(*fit, "--data", csv("semi.csv", plain.read_text().replace(",", ";") + "\n\n"))
+    assert model.read_bytes() == without
+    named = csv("named.csv", '"a, 1",b,"c ""q""",d,label\n'
+                + "".join(",".join(f'"{v:.6f}"' for v in r) + f",{i % 2}\n" for i, r in enumerate(rows)))
+    run(*fit, "--data", named, "--label-column", "label")
+    assert json.loads(run("info", model))["features"] == ["a, 1", "b", 'c "q"', "d"]
+    run("score", "--model", model, "--data", named, "--label-column", 4, "--out", scores)
+    assert len(read_npy(scores)) == 120
+    run("eval", "--scores", scores, "--labels", named, "--label-column", "label")
+    run("score", "--model", model, "--data", named, code=1, message="5 columns, the scorer was fitted on 4")
+    renamed = csv("renamed.csv", named.read_text().replace(",b,", ",bee,", 1))
+    run("score", "--model", model, "--data", renamed, "--label-column", "label", code=1, message='named "bee"')
+    run(*fit, "--data", named, "--label-column", "none", code=1, message='no column "none"')
+    run(*fit, "--data", x, "--label-column", "a", code=1, message="is for CSV")
+
+    # data at fault: which row, column, file
+    run(*fit, "--data", csv("ragged.csv", "a,b\n1,2\n3\n"), code=1, message="ragged.csv, row 3: 1 cells")
+    run(*fit, "--data", csv("long.csv", "1,2\n3,4,5\n"), code=1, message="long.csv, row 2: more cells")
+    run(*fit, "--data", csv("word.csv", "a,b\n1,2\n3,four\n"), code=1, message='row 3: column 2 (b) is "four"')
+    run(*fit, "--data", csv("hex.csv", "1,2\n3,0x10\n"), code=1, message='column 2 is "0x10"')
+    run(*fit, "--data", csv("empty.csv", ""), code=1, message="empty.csv, row 1: the file is empty")
+    run(*fit, "--data", csv("head.csv", "a,b\n"), code=1, message="no rows of data")
+    run(*fit, "--data", csv("quote.csv", '1,"2\n'), code=1, message="does not end")
+    run(*fit, "--data", csv("nan.csv", "a,b\n1,2\n3,NA\n5,6\n"), code=1, message="row 1, column 1 (from 0) is nan")
+    run(*fit, "--data", csv("nan.csv", "a,b\n1,2\n3,\n5,6\n"), "--set", "nonfinite=impute")
+    run(*fit, "--data", csv("one.csv", "a,b\n1,2\n"), code=1, message="the data have 1 rows")
+    run(*fit, "--data", scratch / "none.csv", code=1, message="No such file")
+    run(*fit, "--data", scratch / "none.npy", code=1, message="No such file")
+    run(*fit, "--data", scratch, code=1, message="cannot read")
+    run(*fit, "--data", write(scratch / "fake.npy", "not npy at all"), code=1, message="not a .npy file")
+    run("score", "--model", x, "--data", x, code=1, message="x.npy")
+    run("info", scratch / "none", code=1, message="No such file")
+    run("eval", "--scores", scores, "--labels", y, code=1, message="130 labels")
+    run("eval", "--scores", write_npy(scratch / "t.npy", [1.0, 2.0], "<f8"),
+        "--labels", write_npy(scratch / "l.npy", [1, 2], "<i8"), code=1, message="label of row 1 is 2")
+    run("eval", "--scores", scratch / "t.npy", "--labels", write_npy(scratch / "l.npy", [1, 1], "<i8"), code=1,
+        message="both classes")
+    run("score", "--model", model, "--data", csv("ok.csv", "1,2\n"), "--pvalue", code=1, message="not calibrated")
+
+    # nothing is left behind where it cannot be written
+    before = sorted(os.listdir(scratch))
+    run("score", "--model", model, "--data", csv("ok.csv", "1,2\n"), "--out", scratch / "no" / "s.npy", code=1,
+        message="cannot write")
+    run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", scratch / "no" / "m", code=1, message="cannot save")
+    assert sorted(os.listdir(scratch)) == before
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([DUM, "scorers"], stdout=full, stderr=subprocess.PIPE)
+        assert done.returncode == 1 and b"standard output" in done.stderr
+
+    # stopped by the clock: the model is there
+    run("fit", "--quiet", "--data", x, "--model", scratch / "c.dum", "--max-seconds", 0.05, "--set", "steps=1000000")
+    run("score", "--model", scratch / "c.dum", "--data", x, "--out", scores)
+    run(*fit, "--data", WDBC, "--label-column", "malignant")
+    run(*fit, "--data", x, "--pairs", write_npy(scratch / "p.npy", outliers + rows))
+    run(*fit, "--data", x, "--pairs", b, code=1, message="pairs is 10 x 4")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    main(pathlib.Path(folder))
+print("ok")
