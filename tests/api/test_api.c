@@ -696,7 +696,7 @@ START_TEST(heads)
     make_rows(rows, ROWS, COLS);
     dum_context *context = new_context(1);
     dum_dataset *data = new_dataset(context, rows, ROWS, COLS);
-    dum_head *head, *loaded;
+    dum_head *head, *loaded, *none;
     float s[ROWS * COLS], again[ROWS * COLS];
     ck_ok(dum_head_create(context, &head));
     ck_fails(dum_head_log_variance(head, rows, 1, COLS, 0, s), DUM_ERR_STATE, "not fitted");
@@ -733,7 +733,7 @@ START_TEST(heads)
     unsigned char *bytes = malloc(size);
     ck_ok(dum_head_save_memory(head, bytes, size, &size));
     ck_ok(dum_head_load_memory(context, bytes, size, &loaded));
-    ck_fails(dum_head_load_memory(context, bytes, size - 1, &head), DUM_ERR_FORMAT, "");
+    ck_fails(dum_head_load_memory(context, bytes, size - 1, &none), DUM_ERR_FORMAT, "");
     free(bytes);
     dum_head_destroy(loaded);
     dum_head_destroy(head);
