@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * Any bytes as CSV: a message, or a whole table. */
+#include "fuzz.h"
+#include "../../examples/dum/csv.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char message[256];
+    csv_table table;
+    if (!csv_parse((const char *)data, size, size % 3 == 0 ? (int)(size % 9) / 3 : CSV_HEADER_AUTO, &table, message))
+        return 0;
+    double sum = 0;
+    for (int64_t i = 0; i < table.rows * table.cols; i++)
+        sum += table.values[i] == table.values[i] ? 1 : 0;
+    if (table.rows < 1 || table.cols < 1 || sum < 0)
+        abort();
+    if (table.cols > 1) {
+        float *column = malloc((size_t)table.rows * sizeof *column);
+        if (column != NULL)
+            csv_take(&table, table.cols / 2, column);
+        free(column);
+    }
+    csv_free(&table);
+    return 0;
+}
