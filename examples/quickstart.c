@@ -37,7 +37,8 @@ static csv_table read_table(const char *path)
 }
 
 /* Trains on all rows, as they are; returns their scores: higher = less certain. */
-static void train_and_score(dum_context *context, const dum_dataset *data, const char *objective, double *scores)
+static void train_and_score(dum_context *context, const dum_dataset *data, const char *objective,
+                            double *scores)
 {
     dum_scorer *scorer;
     check(dum_scorer_create(context, "dum", &scorer), "create");
@@ -95,8 +96,8 @@ static void draw_class(FILE *svg, const int *count, int most, int top, const cha
 {
     for (int b = 0; b < BINS; b++) {
         const int height = most > 0 ? count[b] * HEIGHT / most : 0;
-        fprintf(svg, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\"/>\n", MARGIN + b * WIDTH / BINS,
-                top + HEIGHT - height, WIDTH / BINS - 1, height, colour);
+        fprintf(svg, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\"/>\n",
+                MARGIN + b * WIDTH / BINS, top + HEIGHT - height, WIDTH / BINS - 1, height, colour);
     }
     fprintf(svg, "<text x=\"%d\" y=\"%d\">%s</text>\n", MARGIN + 6, top + 14, name);
     fprintf(svg, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#444\"/>\n", MARGIN, top + HEIGHT,
@@ -122,14 +123,17 @@ static void draw(const char *path, const double *scores, const uint8_t *labels, 
         exit(1);
     }
     const int bottom = 3 * MARGIN + 2 * HEIGHT;
-    fprintf(svg, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" "
-                 "font-size=\"13\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+    fprintf(svg,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" "
+            "font-size=\"13\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
             WIDTH + 2 * MARGIN, bottom + 10);
     draw_class(svg, count[0], tallest[0], MARGIN, "#3b7dd8", "benign");
     draw_class(svg, count[1], tallest[1], 2 * MARGIN + HEIGHT, "#d8573b", "malignant");
-    fprintf(svg, "<text x=\"%d\" y=\"%d\">%.2f</text>\n<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.2f</text>\n",
+    fprintf(svg,
+            "<text x=\"%d\" y=\"%d\">%.2f</text>\n<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.2f</text>\n",
             MARGIN, bottom - 16, least, MARGIN + WIDTH, bottom - 16, most);
-    fprintf(svg, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">score: log of the uncertainty</text>\n</svg>\n",
+    fprintf(svg,
+            "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">score: log of the uncertainty</text>\n</svg>\n",
             MARGIN + WIDTH / 2, bottom - 16);
     if (fclose(svg) != 0) {
         perror(path);

@@ -65,22 +65,22 @@ extern "C" {
 /* Numbers are fixed for ever. */
 typedef enum dum_status {
     DUM_OK = 0,
-    DUM_CANCELLED = 1,        /* a callback or max_seconds stopped the call; the handle is usable */
-    DUM_ERR_ARGUMENT = -1,    /* an argument is NULL, out of range, or an unknown name */
-    DUM_ERR_SHAPE = -2,       /* rows or columns do not fit the handle */
-    DUM_ERR_NONFINITE = -3,   /* NaN or infinity in the data, or training diverged */
-    DUM_ERR_STATE = -4,       /* not fitted, not calibrated, or fitted already */
-    DUM_ERR_NOMEM = -5,       /* an allocation failed */
-    DUM_ERR_IO = -6,          /* the operating system refused to open, read or write a file */
-    DUM_ERR_FORMAT = -7,      /* a file is not what it should be */
-    DUM_ERR_VERSION = -8,     /* a model file needs a newer library */
-    DUM_ERR_CHECKSUM = -9,    /* a model file was altered or damaged */
-    DUM_ERR_LIMIT = -10,      /* the context's max_bytes or a stated size limit would be passed */
-    DUM_ERR_BACKEND = -11,    /* a backend is missing, of the wrong version, or failed */
+    DUM_CANCELLED = 1,         /* a callback or max_seconds stopped the call; the handle is usable */
+    DUM_ERR_ARGUMENT = -1,     /* an argument is NULL, out of range, or an unknown name */
+    DUM_ERR_SHAPE = -2,        /* rows or columns do not fit the handle */
+    DUM_ERR_NONFINITE = -3,    /* NaN or infinity in the data, or training diverged */
+    DUM_ERR_STATE = -4,        /* not fitted, not calibrated, or fitted already */
+    DUM_ERR_NOMEM = -5,        /* an allocation failed */
+    DUM_ERR_IO = -6,           /* the operating system refused to open, read or write a file */
+    DUM_ERR_FORMAT = -7,       /* a file is not what it should be */
+    DUM_ERR_VERSION = -8,      /* a model file needs a newer library */
+    DUM_ERR_CHECKSUM = -9,     /* a model file was altered or damaged */
+    DUM_ERR_LIMIT = -10,       /* the context's max_bytes or a stated size limit would be passed */
+    DUM_ERR_BACKEND = -11,     /* a backend is missing, of the wrong version, or failed */
     DUM_ERR_UNSUPPORTED = -12, /* this library or this kind cannot do that */
-    DUM_ERR_ABI = -13,        /* struct_size is impossible: was DUM_INIT() forgotten? */
-    DUM_ERR_CALLBACK = -14,   /* a callback of the host reported failure */
-    DUM_ERR_INTERNAL = -15    /* a bug in libdum */
+    DUM_ERR_ABI = -13,         /* struct_size is impossible: was DUM_INIT() forgotten? */
+    DUM_ERR_CALLBACK = -14,    /* a callback of the host reported failure */
+    DUM_ERR_INTERNAL = -15     /* a bug in libdum */
 } dum_status;
 
 /* The name of a status, such as "DUM_ERR_SHAPE"; "unknown" for other numbers. Static text. */
@@ -97,10 +97,10 @@ DUM_API const char *dum_version(void);
 
 typedef struct dum_backend_info {
     size_t struct_size;
-    const char *name;   /* "blis", "ref", "cuda"; static text */
-    int32_t available;  /* 1: a context can be made with it */
+    const char *name;  /* "blis", "ref", "cuda"; static text */
+    int32_t available; /* 1: a context can be made with it */
     int32_t reserved;
-    char reason[200];   /* why not available, or what it runs on */
+    char reason[200]; /* why not available, or what it runs on */
 } dum_backend_info;
 
 /* How many backends this library knows, available or not. */
@@ -175,7 +175,8 @@ DUM_API DUM_NODISCARD dum_status dum_dataset_from_memory(dum_context *context, c
 /* Maps a .npy file, version 1 to 3: 2-d (or 1-d, taken as one column), C order, little-endian
  * float32 or float64 (converted when read; a value that overflows float32 reads as infinity).
  * The file must not shrink while it is mapped. Errors: IO, FORMAT. */
-DUM_API DUM_NODISCARD dum_status dum_dataset_from_npy(dum_context *context, const char *path, dum_dataset **out);
+DUM_API DUM_NODISCARD dum_status dum_dataset_from_npy(dum_context *context, const char *path,
+                                                      dum_dataset **out);
 
 /* Reads the `count` rows with these indices into out (count x cols, contiguous). Returns 0, or
  * anything else to fail the running call with DUM_ERR_CALLBACK. Called on the thread that made the
@@ -213,8 +214,8 @@ typedef struct dum_param_info {
     const char *name;
     int32_t type; /* DUM_PARAM_INTEGER, _REAL: set_number; DUM_PARAM_TEXT: set_text */
     int32_t reserved;
-    double default_number; /* for numbers; text: unused */
-    double min, max;       /* for numbers, both inclusive */
+    double default_number;    /* for numbers; text: unused */
+    double min, max;          /* for numbers, both inclusive */
     const char *default_text; /* text: the default; numbers: NULL */
     const char *choices;      /* text: the allowed values, separated by '|'; numbers: NULL */
     const char *help;         /* one line */
@@ -310,9 +311,9 @@ enum { DUM_COVARIANCE_DIAGONAL = 0, DUM_COVARIANCE_CIRCULAR = 1 };
  * log-variances (m x cols if diagonal, m if circular), into one: precision-weighted mean (cols) and
  * log-variance (cols or 1). All contiguous; computed in double by log-sum-exp, so nothing overflows.
  * Any thread. Errors: NONFINITE. */
-DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, const float *log_variances, int64_t m,
-                                                        int32_t cols, int32_t covariance, float *mean,
-                                                        float *log_variance);
+DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, const float *log_variances,
+                                                        int64_t m, int32_t cols, int32_t covariance,
+                                                        float *mean, float *log_variance);
 
 /* ---- Scorer ------------------------------------------------------------------------------- */
 
@@ -336,7 +337,8 @@ DUM_API const char *dum_scorer_kind(const dum_scorer *scorer);
 /* As dum_head_set_number and so on, for the options of the scorer's kind. */
 DUM_API DUM_NODISCARD dum_status dum_scorer_set_number(dum_scorer *scorer, const char *name, double value);
 DUM_API DUM_NODISCARD dum_status dum_scorer_set_text(dum_scorer *scorer, const char *name, const char *value);
-DUM_API DUM_NODISCARD dum_status dum_scorer_get_number(const dum_scorer *scorer, const char *name, double *value);
+DUM_API DUM_NODISCARD dum_status dum_scorer_get_number(const dum_scorer *scorer, const char *name,
+                                                       double *value);
 DUM_API DUM_NODISCARD dum_status dum_scorer_get_text(const dum_scorer *scorer, const char *name,
                                                      const char **value);
 
@@ -427,7 +429,8 @@ typedef struct dum_model_info {
 
 /* Reads what a model file says of itself, and checks the file, without building the model.
  * Errors: as loading. */
-DUM_API DUM_NODISCARD dum_status dum_model_inspect(dum_context *context, const char *path, dum_model_info *info);
+DUM_API DUM_NODISCARD dum_status dum_model_inspect(dum_context *context, const char *path,
+                                                   dum_model_info *info);
 
 /* ---- Statistics --------------------------------------------------------------------------- */
 
@@ -438,10 +441,10 @@ enum { DUM_INTERVAL_DEFAULT = 0, DUM_INTERVAL_NONE = 1, DUM_INTERVAL_DELONG = 2,
 
 typedef struct dum_interval_options {
     size_t struct_size;
-    double confidence;  /* 0: 0.95 */
-    int32_t method;     /* DUM_INTERVAL_*; default: DeLong for AUROC, bootstrap for the others */
-    int32_t resamples;  /* bootstrap: 0: 1000; stratified by label, percentile */
-    uint64_t seed;      /* bootstrap */
+    double confidence; /* 0: 0.95 */
+    int32_t method;    /* DUM_INTERVAL_*; default: DeLong for AUROC, bootstrap for the others */
+    int32_t resamples; /* bootstrap: 0: 1000; stratified by label, percentile */
+    uint64_t seed;     /* bootstrap */
 } dum_interval_options;
 
 typedef struct dum_estimate {
@@ -468,10 +471,10 @@ enum { DUM_TTEST_POOLED = 0, DUM_TTEST_WELCH = 1 };
 typedef struct dum_ttest_result {
     size_t struct_size;
     double t, df;
-    double p;         /* two-sided; 0 where it underflows */
-    double log10_p;   /* right where p underflows */
+    double p;               /* two-sided; 0 where it underflows */
+    double log10_p;         /* right where p underflows */
     double mean_difference; /* mean(a) - mean(b) */
-    double cohens_d;  /* mean difference / pooled standard deviation: does not grow with n */
+    double cohens_d;        /* mean difference / pooled standard deviation: does not grow with n */
 } dum_ttest_result;
 
 /* Two-sample t-test (paper, section 4.1), pooled (Student) or Welch. Equal constant samples: t = NaN

@@ -12,13 +12,13 @@
 #define ck_ok(call) ck_assert_msg((call) == DUM_OK, "%s: %s", #call, dum_error_message())
 
 /* The call fails with this status, and the message holds this text. */
-#define ck_fails(call, wanted, text)                                                                         \
-    do {                                                                                                     \
-        const dum_status found_ = (call);                                                                    \
-        ck_assert_msg(found_ == (wanted), "%s: %s, expected %s (%s)", #call, dum_status_name(found_),       \
-                      dum_status_name(wanted), dum_error_message());                                         \
-        ck_assert_msg(strstr(dum_error_message(), text) != NULL, "%s: message \"%s\" lacks \"%s\"", #call,   \
-                      dum_error_message(), text);                                                            \
+#define ck_fails(call, wanted, text)                                                                           \
+    do {                                                                                                       \
+        const dum_status found_ = (call);                                                                      \
+        ck_assert_msg(found_ == (wanted), "%s: %s, expected %s (%s)", #call, dum_status_name(found_),          \
+                      dum_status_name(wanted), dum_error_message());                                           \
+        ck_assert_msg(strstr(dum_error_message(), text) != NULL, "%s: message \"%s\" lacks \"%s\"", #call,     \
+                      dum_error_message(), text);                                                              \
     } while (0)
 
 static inline int run_suite(Suite *suite)

@@ -50,10 +50,19 @@ static bool store_text(const char *name, const char *value, arguments *a)
     const struct {
         const char *name;
         const char **to;
-    } texts[] = {{"--data", &a->data}, {"--model", &a->model}, {"--out", &a->out}, {"--scores", &a->scores},
-                 {"--labels", &a->labels}, {"--reference", &a->reference}, {"--sample", &a->sample},
-                 {"--pairs", &a->pairs}, {"--backend", &a->backend}, {"--scorer", &a->scorer},
-                 {"--label-column", &a->label_column}, {"--seed", &a->seed}, {"--holdout", &a->holdout}};
+    } texts[] = {{"--data", &a->data},
+                 {"--model", &a->model},
+                 {"--out", &a->out},
+                 {"--scores", &a->scores},
+                 {"--labels", &a->labels},
+                 {"--reference", &a->reference},
+                 {"--sample", &a->sample},
+                 {"--pairs", &a->pairs},
+                 {"--backend", &a->backend},
+                 {"--scorer", &a->scorer},
+                 {"--label-column", &a->label_column},
+                 {"--seed", &a->seed},
+                 {"--holdout", &a->holdout}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (strcmp(name, texts[i].name) == 0) {
             *texts[i].to = value;

@@ -203,7 +203,8 @@ static bool store(reader *r, csv_table *t, int32_t col, const char *cell)
     }
     if (parse_cell(cell, &t->values[t->rows * t->cols + col]))
         return true;
-    snprintf(what, sizeof what, "column %s is \"%.60s\", expected a number", column_name(t, col, name, sizeof name), cell);
+    snprintf(what, sizeof what, "column %s is \"%.60s\", expected a number",
+             column_name(t, col, name, sizeof name), cell);
     return fail(r, what);
 }
 
@@ -273,7 +274,8 @@ bool csv_parse(const char *text, size_t size, int header, csv_table *out, char m
         text += 3;
         size -= 3;
     }
-    reader r = {.at = text, .end = text + size, .delimiter = find_delimiter(text, size), .line = 1, .message = message};
+    reader r = {
+        .at = text, .end = text + size, .delimiter = find_delimiter(text, size), .line = 1, .message = message};
     cells first = {NULL, 0, 0};
     const bool parsed = size > 0 ? parse(&r, header, &first, out) : fail(&r, "the file is empty");
     free_texts(first.texts, first.count);

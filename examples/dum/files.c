@@ -95,7 +95,8 @@ int load_data(dum_context *context, const char *path, const arguments *args, loa
     if (has_ending(path, ".npy")) {
         if (args->label_column != NULL)
             return fail("--label-column is for CSV; %s is .npy", path);
-        return dum_dataset_from_npy(context, path, &out->dataset) == DUM_OK ? TOOL_OK : fail_library("cannot load");
+        return dum_dataset_from_npy(context, path, &out->dataset) == DUM_OK ? TOOL_OK
+                                                                            : fail_library("cannot load");
     }
     int status = load_csv(path, args->header, &out->table);
     if (status == TOOL_OK)
@@ -156,7 +157,8 @@ static int parse_npy_vector(const char *path, const char *text, size_t size, dou
     const bool known = (kind == 'f' && (width == 4 || width == 8)) || (kind == 'b' && width == 1) ||
                        (strchr("iu", kind) != NULL && (width == 1 || width == 2 || width == 4 || width == 8));
     if (!known || order == '>')
-        return fail("%s has dtype %c%c%d, expected little-endian floats, integers or booleans", path, order, kind, width);
+        return fail("%s has dtype %c%c%d, expected little-endian floats, integers or booleans", path, order,
+                    kind, width);
     if (rows < 1 || cols != 1 || (size_t)rows != (size - start - header) / (size_t)width)
         return fail("%s is not a vector of numbers", path);
     *values = malloc((size_t)rows * sizeof **values);
@@ -206,7 +208,8 @@ static void put_npy(FILE *file, const double *values, int64_t rows, int32_t cols
 {
     char head[128];
     if (cols == 1)
-        snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld,), }", (long long)rows);
+        snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld,), }",
+                 (long long)rows);
     else
         snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld, %d), }",
                  (long long)rows, cols);

@@ -29,8 +29,9 @@ static int32_t show_progress(void *user, const dum_progress *p)
     if (state->bar && (p->seconds - state->shown > 0.1 || p->step == p->steps)) {
         const int width = 30, done = (int)((double)width * (double)p->step / (double)p->steps);
         state->shown = p->seconds;
-        fprintf(stderr, "\r[%.*s%*s] step %lld of %lld, loss %.4f, %.0f s left ", done, "##############################",
-                width - done, "", (long long)p->step, (long long)p->steps, p->loss, p->seconds_left);
+        fprintf(stderr, "\r[%.*s%*s] step %lld of %lld, loss %.4f, %.0f s left ", done,
+                "##############################", width - done, "", (long long)p->step, (long long)p->steps,
+                p->loss, p->seconds_left);
         if (p->step == p->steps)
             fputc('\n', stderr);
         fflush(stderr);
@@ -88,7 +89,8 @@ static int set_options(dum_scorer *scorer, const arguments *args)
     return status;
 }
 
-static int fit_and_save(const arguments *args, dum_scorer *scorer, const dum_dataset *data, const dum_dataset *pairs)
+static int fit_and_save(const arguments *args, dum_scorer *scorer, const dum_dataset *data,
+                        const dum_dataset *pairs)
 {
     progress_state state = {.bar = !args->quiet && isatty(STDERR_FILENO)};
     dum_fit_options options;
@@ -106,7 +108,8 @@ static int fit_and_save(const arguments *args, dum_scorer *scorer, const dum_dat
         return fail_library("cannot save");
     if (!args->quiet)
         fprintf(stderr, "%s: %lld rows, %d columns, scorer %s, %.1f s\n", args->model,
-                (long long)dum_dataset_rows(data), dum_dataset_cols(data), dum_scorer_kind(scorer), state.seconds);
+                (long long)dum_dataset_rows(data), dum_dataset_cols(data), dum_scorer_kind(scorer),
+                state.seconds);
     if (interrupted)
         return fail("interrupted: %s holds the model as far as it got", args->model);
     return TOOL_OK;
@@ -144,9 +147,10 @@ static int fit_with(const arguments *args, dum_context *context)
 
 int command_fit(int argc, char **argv)
 {
-    static const char *const accepted[] = {"--data", "--model", "--scorer", "--set", "--seed", "--threads", "--backend",
-                                           "--max-seconds", "--pairs", "--holdout", "--quiet", "--header", "--no-header",
-                                           "--label-column", NULL};
+    static const char *const accepted[] = {"--data",      "--model",        "--scorer",  "--set",
+                                           "--seed",      "--threads",      "--backend", "--max-seconds",
+                                           "--pairs",     "--holdout",      "--quiet",   "--header",
+                                           "--no-header", "--label-column", NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);
     if (status != TOOL_OK || (status = require_argument(args.data, "--data")) != TOOL_OK ||

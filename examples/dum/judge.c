@@ -29,7 +29,8 @@ static int read_labels(const arguments *args, int64_t count, uint8_t *labels)
                       (long long)count);
     for (int64_t i = 0; i < count && result == TOOL_OK; i++) {
         if (values[i] != 0 && values[i] != 1)
-            result = fail("%s: label of row %lld is %g, expected 0 or 1", args->labels, (long long)i, values[i]);
+            result =
+                fail("%s: label of row %lld is %g, expected 0 or 1", args->labels, (long long)i, values[i]);
         labels[i] = values[i] == 1;
     }
     free(values);
@@ -63,8 +64,8 @@ static int print_eval(const arguments *args, const double *scores, const uint8_t
 
 int command_eval(int argc, char **argv)
 {
-    static const char *const accepted[] = {"--scores", "--labels", "--label-column", "--bootstrap", "--header",
-                                           "--no-header", NULL};
+    static const char *const accepted[] = {
+        "--scores", "--labels", "--label-column", "--bootstrap", "--header", "--no-header", NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);
     if (status != TOOL_OK || (status = require_argument(args.scores, "--scores")) != TOOL_OK ||
@@ -162,7 +163,8 @@ static int compare_with(const arguments *args, dum_context *context, const dum_s
 
 int command_compare(int argc, char **argv)
 {
-    static const char *const accepted[] = {"--reference", "--sample", "--model", "--threads", "--backend", "--header",
+    static const char *const accepted[] = {"--reference", "--sample",       "--model",
+                                           "--threads",   "--backend",      "--header",
                                            "--no-header", "--label-column", NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);

@@ -30,8 +30,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = {{"fit", command_fit}, {"score", command_score}, {"eval", command_eval},
-                    {"compare", command_compare}, {"info", command_info}, {"scorers", command_scorers},
+    } commands[] = {{"fit", command_fit},          {"score", command_score}, {"eval", command_eval},
+                    {"compare", command_compare},  {"info", command_info},   {"scorers", command_scorers},
                     {"backends", command_backends}};
     if (argc < 2)
         return print_help(stderr, TOOL_USAGE);

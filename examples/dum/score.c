@@ -54,9 +54,9 @@ static int score_rows(const arguments *args, const dum_scorer *scorer, const dum
 
 int command_score(int argc, char **argv)
 {
-    static const char *const accepted[] = {"--data", "--model", "--out", "--threads", "--backend", "--pvalue",
-                                           "--false-alarm-rate", "--header", "--no-header", "--label-column", "--quiet",
-                                           NULL};
+    static const char *const accepted[] = {
+        "--data",   "--model",     "--out",          "--threads", "--backend", "--pvalue", "--false-alarm-rate",
+        "--header", "--no-header", "--label-column", "--quiet",   NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);
     if (status != TOOL_OK || (status = require_argument(args.data, "--data")) != TOOL_OK ||

@@ -16,7 +16,8 @@ enum { MAX_SETTINGS = 64 };
 
 /* The command line, parsed. NULL or 0: not given. */
 typedef struct {
-    const char *data, *model, *out, *scores, *labels, *reference, *sample, *pairs, *backend, *scorer, *label_column;
+    const char *data, *model, *out, *scores, *labels, *reference, *sample, *pairs, *backend, *scorer,
+        *label_column;
     const char *settings[MAX_SETTINGS]; /* name=value */
     int32_t setting_count, threads, bootstrap, header;
     double max_seconds, false_alarm_rate;

@@ -39,10 +39,10 @@ enum { DUMI_BOUND_NONE = 0, DUMI_BOUND_TANH = 1 };
 /* From the network's output o to the log-variance s (spec: "log-variance bound", "anchor"):
  * s = bound(o) + (anchor ? log(epsilon + |z|^2 / cols) : 0) + *offset. */
 typedef struct {
-    int32_t rows, cols;  /* of z */
-    int32_t outputs;     /* columns of o and s: cols or 1 */
-    int32_t bound;       /* DUMI_BOUND_* */
-    float bound_scale;   /* c in c tanh(o / c) */
+    int32_t rows, cols; /* of z */
+    int32_t outputs;    /* columns of o and s: cols or 1 */
+    int32_t bound;      /* DUMI_BOUND_* */
+    float bound_scale;  /* c in c tanh(o / c) */
     bool anchor;
     float epsilon;
     const float *offset; /* one float on the device */
@@ -50,7 +50,7 @@ typedef struct {
 
 typedef struct {
     int32_t rows, cols, outputs;
-    int32_t split;      /* rows of bag A; B is the rest (disjoint) or all rows (nested) */
+    int32_t split; /* rows of bag A; B is the rest (disjoint) or all rows (nested) */
     bool nested, cosine;
     float temperature, prior;
 } dumi_poe_shape;
@@ -105,8 +105,8 @@ typedef struct dumi_backend {
                           float *d_o, float *d_offset);
 
     /* Objective `local`: loss = mean of 1/2 (t exp(-s) + s), and its gradient by s. */
-    dum_status (*local_loss)(dumi_stream *stream, int32_t rows, int32_t outputs, const float *s,
-                             const float *t, float *d_s, double *loss);
+    dum_status (*local_loss)(dumi_stream *stream, int32_t rows, int32_t outputs, const float *s, const float *t,
+                             float *d_s, double *loss);
     /* Objective `poe` (paper, section 3): loss and gradient by s. */
     dum_status (*poe_loss)(dumi_stream *stream, const dumi_poe_shape *shape, const float *z, const float *s,
                            float *d_s, double *loss);
@@ -120,8 +120,8 @@ typedef struct dumi_backend {
     dum_status (*sum_squares)(dumi_stream *stream, size_t count, const float *x, double *sum);
     void (*adam)(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                  float *weights, float *first, float *second);
-    void (*sgd)(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
-                float *weights, float *velocity);
+    void (*sgd)(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient, float *weights,
+                float *velocity);
 
     /* Per row the log of a norm of the variance exp(s) (DUMI_NORM_*). */
     dum_status (*norm)(dumi_stream *stream, int32_t rows, int32_t outputs, int32_t norm, const float *s,

@@ -38,8 +38,8 @@ void *dumi_alloc(dum_context *context, size_t count, size_t size)
     const size_t total = (count * size + 2 * ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (!reserve(context, total))
         return NULL;
-    char *block = context->alloc != NULL ? context->alloc(context->alloc_user, total, ALIGNMENT)
-                                         : system_alloc(total);
+    char *block =
+        context->alloc != NULL ? context->alloc(context->alloc_user, total, ALIGNMENT) : system_alloc(total);
     if (block == NULL) {
         atomic_fetch_sub_explicit(&context->bytes, total, memory_order_relaxed);
         dumi_fail(DUM_ERR_NOMEM, "allocation of %zu bytes failed", total);

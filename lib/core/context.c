@@ -37,8 +37,8 @@ dum_status dum_context_create(const dum_context_options *options, dum_context **
     dum_context_options own;
     DUMI_TRY(dumi_read_struct("options", &own, sizeof own, sizeof own, options));
     DUMI_TRY(check_options(&own));
-    dum_context *context = own.alloc != NULL ? own.alloc(own.alloc_user, sizeof *context, 64)
-                                             : malloc(sizeof *context);
+    dum_context *context =
+        own.alloc != NULL ? own.alloc(own.alloc_user, sizeof *context, 64) : malloc(sizeof *context);
     DUMI_REQUIRE(context != NULL, DUM_ERR_NOMEM, "allocation of %zu bytes failed", sizeof *context);
     memset(context, 0, sizeof *context);
     atomic_init(&context->references, 1);

@@ -17,29 +17,28 @@ dum_status dumi_status(void);
 /* Every fallible public function begins with it. */
 void dumi_clear_error(void);
 
-#define DUMI_TRY(expression)                                                                                 \
-    do {                                                                                                     \
-        const dum_status dumi_try_ = (expression);                                                           \
-        if (dumi_try_ != DUM_OK)                                                                             \
-            return dumi_try_;                                                                                \
+#define DUMI_TRY(expression)                                                                                   \
+    do {                                                                                                       \
+        const dum_status dumi_try_ = (expression);                                                             \
+        if (dumi_try_ != DUM_OK)                                                                               \
+            return dumi_try_;                                                                                  \
     } while (0)
 
 /* The same where there is something to clean up: needs `dum_status status` and a label `done`. */
-#define DUMI_GO(expression)                                                                                  \
-    do {                                                                                                     \
-        status = (expression);                                                                               \
-        if (status != DUM_OK)                                                                                \
-            goto done;                                                                                       \
+#define DUMI_GO(expression)                                                                                    \
+    do {                                                                                                       \
+        status = (expression);                                                                                 \
+        if (status != DUM_OK)                                                                                  \
+            goto done;                                                                                         \
     } while (0)
 
-#define DUMI_REQUIRE(condition, ...)                                                                         \
-    do {                                                                                                     \
-        if (!(condition))                                                                                    \
-            return dumi_fail(__VA_ARGS__);                                                                   \
+#define DUMI_REQUIRE(condition, ...)                                                                           \
+    do {                                                                                                       \
+        if (!(condition))                                                                                      \
+            return dumi_fail(__VA_ARGS__);                                                                     \
     } while (0)
 
-#define DUMI_NOT_NULL(argument)                                                                              \
-    DUMI_REQUIRE((argument) != NULL, DUM_ERR_ARGUMENT, "%s is NULL", #argument)
+#define DUMI_NOT_NULL(argument) DUMI_REQUIRE((argument) != NULL, DUM_ERR_ARGUMENT, "%s is NULL", #argument)
 
 /* Reads a size-tagged struct of the caller into ours (`ours` is cleared first; NULL = all defaults). */
 dum_status dumi_read_struct(const char *what, void *ours, size_t our_size, size_t first_size,
@@ -63,7 +62,7 @@ void *dumi_alloc(dum_context *context, size_t count, size_t size);
 void dumi_free(dum_context *context, void *pointer);
 
 /* `DUMI_TRY(DUMI_NEW(context, pointer, count))` */
-#define DUMI_NEW(context, pointer, count)                                                                    \
+#define DUMI_NEW(context, pointer, count)                                                                      \
     (((pointer) = dumi_alloc((context), (size_t)(count), sizeof *(pointer))) ? DUM_OK : dumi_status())
 
 /* ---- Context ----------------------------------------------------------------------------- */
@@ -101,8 +100,8 @@ typedef void (*dumi_task_fn)(void *argument, int64_t task, int32_t worker);
  * arithmetic operations in all) pays for waking them; on the caller's thread alone where the pool is
  * busy with another caller's job. Which thread takes which task is not fixed: results must not
  * depend on it. */
-void dumi_parallel(dum_context *context, int32_t threads, int64_t count, double operations,
-                   dumi_task_fn task, void *argument);
+void dumi_parallel(dum_context *context, int32_t threads, int64_t count, double operations, dumi_task_fn task,
+                   void *argument);
 
 dum_status dumi_pool_create(dum_context *context);
 void dumi_pool_destroy(dum_context *context);
@@ -138,8 +137,8 @@ typedef struct dumi_rng {
 
 void dumi_rng_init(dumi_rng *rng, uint64_t seed, uint32_t purpose, uint32_t stream);
 uint32_t dumi_rng_u32(dumi_rng *rng);
-double dumi_rng_uniform(dumi_rng *rng);                /* [0, 1) */
-double dumi_rng_normal(dumi_rng *rng);                 /* standard normal */
+double dumi_rng_uniform(dumi_rng *rng);                 /* [0, 1) */
+double dumi_rng_normal(dumi_rng *rng);                  /* standard normal */
 uint64_t dumi_rng_below(dumi_rng *rng, uint64_t bound); /* 0 .. bound - 1, without bias */
 
 /* Element `index` of a pseudo-random permutation of 0 .. n - 1 chosen by (seed, purpose, stream):

@@ -11,10 +11,10 @@ static _Thread_local struct {
 } last;
 
 static const char *const names[] = {
-    "DUM_OK",           "DUM_ERR_ARGUMENT", "DUM_ERR_SHAPE",       "DUM_ERR_NONFINITE",
-    "DUM_ERR_STATE",    "DUM_ERR_NOMEM",    "DUM_ERR_IO",          "DUM_ERR_FORMAT",
-    "DUM_ERR_VERSION",  "DUM_ERR_CHECKSUM", "DUM_ERR_LIMIT",       "DUM_ERR_BACKEND",
-    "DUM_ERR_UNSUPPORTED", "DUM_ERR_ABI",   "DUM_ERR_CALLBACK",    "DUM_ERR_INTERNAL",
+    "DUM_OK",           "DUM_ERR_ARGUMENT", "DUM_ERR_SHAPE",       "DUM_ERR_NONFINITE", "DUM_ERR_STATE",
+    "DUM_ERR_NOMEM",    "DUM_ERR_IO",       "DUM_ERR_FORMAT",      "DUM_ERR_VERSION",   "DUM_ERR_CHECKSUM",
+    "DUM_ERR_LIMIT",    "DUM_ERR_BACKEND",  "DUM_ERR_UNSUPPORTED", "DUM_ERR_ABI",       "DUM_ERR_CALLBACK",
+    "DUM_ERR_INTERNAL",
 };
 
 const char *dum_status_name(dum_status status)

@@ -52,7 +52,9 @@ dum_status dumi_params_describe(const dumi_params *table, int32_t index, dum_par
     const dum_param_info ours = {
         .struct_size = sizeof ours,
         .name = param->name,
-        .type = text ? DUM_PARAM_TEXT : param->integer ? DUM_PARAM_INTEGER : DUM_PARAM_REAL,
+        .type = text             ? DUM_PARAM_TEXT
+                : param->integer ? DUM_PARAM_INTEGER
+                                 : DUM_PARAM_REAL,
         .default_number = text ? 0 : param->value,
         .min = text ? 0 : param->min,
         .max = text ? 0 : param->max,
@@ -80,12 +82,14 @@ dum_status dumi_params_set_text(const dumi_params *table, double *values, const 
     return check_text(table->param(*index), value, &values[*index]);
 }
 
-dum_status dumi_params_get_number(const dumi_params *table, const double *values, const char *name, double *value)
+dum_status dumi_params_get_number(const dumi_params *table, const double *values, const char *name,
+                                  double *value)
 {
     int32_t index;
     DUMI_NOT_NULL(value);
     DUMI_TRY(find(table, name, &index));
-    DUMI_REQUIRE(table->param(index)->texts == NULL, DUM_ERR_ARGUMENT, "option %s is a text, not a number", name);
+    DUMI_REQUIRE(table->param(index)->texts == NULL, DUM_ERR_ARGUMENT, "option %s is a text, not a number",
+                 name);
     *value = values[index];
     return DUM_OK;
 }

@@ -27,7 +27,8 @@ dum_status dumi_params_set_number(const dumi_params *table, double *values, cons
                                   int32_t *index);
 dum_status dumi_params_set_text(const dumi_params *table, double *values, const char *name, const char *value,
                                 int32_t *index);
-dum_status dumi_params_get_number(const dumi_params *table, const double *values, const char *name, double *value);
+dum_status dumi_params_get_number(const dumi_params *table, const double *values, const char *name,
+                                  double *value);
 dum_status dumi_params_get_text(const dumi_params *table, const double *values, const char *name,
                                 const char **value);
 

@@ -177,8 +177,8 @@ static void run_job(dumi_pool *pool, int32_t threads, int64_t count, dumi_task_f
     pthread_mutex_unlock(&pool->mutex);
 }
 
-void dumi_parallel(dum_context *context, int32_t threads, int64_t count, double operations,
-                   dumi_task_fn task, void *argument)
+void dumi_parallel(dum_context *context, int32_t threads, int64_t count, double operations, dumi_task_fn task,
+                   void *argument)
 {
     dumi_pool *pool = context->pool;
     if (threads > context->threads)

@@ -10,8 +10,8 @@ static void philox(const uint32_t counter[4], uint64_t key, uint32_t out[4])
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int round = 0; round < 10; round++) {
         const uint64_t a = (uint64_t)0xD2511F53u * x[0], b = (uint64_t)0xCD9E8D57u * x[2];
-        const uint32_t next[4] = {(uint32_t)(b >> 32) ^ x[1] ^ k0, (uint32_t)b,
-                                  (uint32_t)(a >> 32) ^ x[3] ^ k1, (uint32_t)a};
+        const uint32_t next[4] = {(uint32_t)(b >> 32) ^ x[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ x[3] ^ k1,
+                                  (uint32_t)a};
         memcpy(x, next, sizeof x);
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;

@@ -68,8 +68,7 @@ dum_status dum_dataset_from_npy(dum_context *context, const char *path, dum_data
     return DUM_OK;
 }
 
-static dum_status gather_callback(const dum_dataset *dataset, const int64_t *indices, int64_t count,
-                                  float *out)
+static dum_status gather_callback(const dum_dataset *dataset, const int64_t *indices, int64_t count, float *out)
 {
     const int32_t result = dataset->read((void *)(uintptr_t)dataset->user, indices, count, out);
     DUMI_REQUIRE(result == 0, DUM_ERR_CALLBACK, "the dataset's read callback returned %d for %lld rows", result,
@@ -148,8 +147,8 @@ static dum_status copy_name(dum_context *context, const char *name, int32_t col,
 {
     DUMI_REQUIRE(name != NULL, DUM_ERR_ARGUMENT, "the name of column %d is NULL", col);
     const size_t size = strlen(name) + 1;
-    DUMI_REQUIRE(size <= 4096, DUM_ERR_ARGUMENT, "the name of column %d has %zu bytes, at most 4095 can be kept",
-                 col, size - 1);
+    DUMI_REQUIRE(size <= 4096, DUM_ERR_ARGUMENT,
+                 "the name of column %d has %zu bytes, at most 4095 can be kept", col, size - 1);
     DUMI_REQUIRE(strchr(name, '\n') == NULL, DUM_ERR_ARGUMENT, "the name of column %d holds a newline", col);
     DUMI_REQUIRE(dumi_utf8_valid(name, size - 1), DUM_ERR_ARGUMENT, "the name of column %d is not UTF-8", col);
     *out = dumi_alloc(context, size, 1);

@@ -134,8 +134,7 @@ bool dumi_eigen(int32_t d, double *a, double *vectors, double *values, double *w
     for (int32_t first = 0; first < d; first++) {
         for (int32_t sweeps = 0;; sweeps++) {
             int32_t last = first;
-            while (last + 1 < d &&
-                   fabs(off[last]) > 1e-16 * (fabs(values[last]) + fabs(values[last + 1])))
+            while (last + 1 < d && fabs(off[last]) > 1e-16 * (fabs(values[last]) + fabs(values[last + 1])))
                 last++;
             if (last == first)
                 break;

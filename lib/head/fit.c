@@ -18,7 +18,7 @@ typedef struct {
     int32_t batch, real; /* rows of a step; those of them that are rows of the data */
     int64_t steps, per_epoch;
     int64_t *indices;
-    float *host, *host_s;               /* raw rows; outputs */
+    float *host, *host_s; /* raw rows; outputs */
     float *x, *between, *z, *s, *t, *d_s, *d_o;
     dumi_activations activations;
     dumi_optimiser optimiser;
@@ -38,13 +38,15 @@ static dum_status check_data(const training *f)
 {
     const int64_t least = f->poe ? 4 : 2;
     const dum_dataset *pairs = f->options->pairs;
-    DUMI_REQUIRE(f->data->rows >= least, DUM_ERR_SHAPE, "the data have %lld rows, objective %s needs %lld or more",
-                 (long long)f->data->rows, f->poe ? "poe" : "local", (long long)least);
-    DUMI_REQUIRE(f->values[DUMI_BATCH] >= (f->poe ? 4 : 1), DUM_ERR_ARGUMENT,
-                 "option batch is %g, objective poe needs 4 or more: with one row in a bag its variance drops out",
-                 f->values[DUMI_BATCH]);
-    DUMI_REQUIRE(f->options->max_seconds >= 0, DUM_ERR_ARGUMENT, "options.max_seconds is %g, expected 0 or more",
-                 f->options->max_seconds);
+    DUMI_REQUIRE(f->data->rows >= least, DUM_ERR_SHAPE,
+                 "the data have %lld rows, objective %s needs %lld or more", (long long)f->data->rows,
+                 f->poe ? "poe" : "local", (long long)least);
+    DUMI_REQUIRE(
+        f->values[DUMI_BATCH] >= (f->poe ? 4 : 1), DUM_ERR_ARGUMENT,
+        "option batch is %g, objective poe needs 4 or more: with one row in a bag its variance drops out",
+        f->values[DUMI_BATCH]);
+    DUMI_REQUIRE(f->options->max_seconds >= 0, DUM_ERR_ARGUMENT,
+                 "options.max_seconds is %g, expected 0 or more", f->options->max_seconds);
     if (pairs == NULL)
         return DUM_OK;
     DUMI_REQUIRE(!f->poe, DUM_ERR_ARGUMENT, "options.pairs is for objective local");
@@ -280,8 +282,8 @@ static dum_status train(training *f, bool *stopped)
 /* A model that starts where the fitted one is. */
 static dum_status copy_model(training *f, const dumi_head_model *old)
 {
-    DUMI_REQUIRE(old->cols == f->data->cols, DUM_ERR_SHAPE, "the data have %d columns, the head was fitted on %d",
-                 f->data->cols, old->cols);
+    DUMI_REQUIRE(old->cols == f->data->cols, DUM_ERR_SHAPE,
+                 "the data have %d columns, the head was fitted on %d", f->data->cols, old->cols);
     DUMI_TRY(dumi_scaling_copy(f->context, &old->scaling, &f->model->scaling));
     DUMI_TRY(dumi_scaling_upload(f->context, f->stream, &f->model->scaling));
     float *host;
@@ -298,7 +300,8 @@ static dum_status prepare(training *f, const dumi_head_model *old)
     int32_t most = f->batch;
     for (int32_t l = 0; l < f->model->mlp.count; l++)
         most = f->model->mlp.layers[l].inputs > most ? f->model->mlp.layers[l].inputs : most;
-    DUMI_TRY(f->backend->stream_create(f->context, f->context->threads, most, most > 1024 ? most : 1024, &f->stream));
+    DUMI_TRY(f->backend->stream_create(f->context, f->context->threads, most, most > 1024 ? most : 1024,
+                                       &f->stream));
     if (old != NULL) {
         DUMI_TRY(copy_model(f, old));
     } else {
@@ -330,8 +333,8 @@ static void release(training *f)
 dum_status dumi_model_train(dum_context *context, const double *values, const dumi_head_model *old,
                             const dum_dataset *data, const dum_fit_options *options, dumi_head_model **out)
 {
-    training f = {.context = context, .backend = context->backend, .values = values, .data = data,
-                  .options = options};
+    training f = {
+        .context = context, .backend = context->backend, .values = values, .data = data, .options = options};
     bool stopped = false;
     dum_status status;
     f.poe = (int32_t)values[DUMI_OBJECTIVE] == DUMI_POE;

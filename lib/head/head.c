@@ -68,8 +68,9 @@ dum_status dum_head_log_variance(const dum_head *head, const float *data, int64_
 static dum_status check_finite(const char *name, const float *values, int64_t rows, int64_t cols)
 {
     for (int64_t i = 0; i < rows * cols; i++)
-        DUMI_REQUIRE(isfinite(values[i]), DUM_ERR_NONFINITE, "%s: row %lld, column %lld is %g, expected a finite number",
-                     name, (long long)(i / cols), (long long)(i % cols), (double)values[i]);
+        DUMI_REQUIRE(isfinite(values[i]), DUM_ERR_NONFINITE,
+                     "%s: row %lld, column %lld is %g, expected a finite number", name, (long long)(i / cols),
+                     (long long)(i % cols), (double)values[i]);
     return DUM_OK;
 }
 
@@ -100,7 +101,8 @@ dum_status dum_product_of_experts(const float *means, const float *log_variances
     DUMI_NOT_NULL(log_variance);
     DUMI_REQUIRE(m >= 1, DUM_ERR_ARGUMENT, "m is %lld, expected 1 or more", (long long)m);
     DUMI_REQUIRE(cols >= 1, DUM_ERR_ARGUMENT, "cols is %d, expected 1 or more", cols);
-    DUMI_REQUIRE(covariance == DUM_COVARIANCE_DIAGONAL || covariance == DUM_COVARIANCE_CIRCULAR, DUM_ERR_ARGUMENT,
+    DUMI_REQUIRE(covariance == DUM_COVARIANCE_DIAGONAL || covariance == DUM_COVARIANCE_CIRCULAR,
+                 DUM_ERR_ARGUMENT,
                  "covariance is %d, expected DUM_COVARIANCE_DIAGONAL or DUM_COVARIANCE_CIRCULAR", covariance);
     const bool diagonal = covariance == DUM_COVARIANCE_DIAGONAL;
     DUMI_TRY(check_finite("means", means, m, cols));

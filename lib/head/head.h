@@ -9,10 +9,33 @@
 
 /* Indices into dumi_head_params and into the values of a head. */
 enum {
-    DUMI_PRESET, DUMI_OBJECTIVE, DUMI_COVARIANCE, DUMI_SCALING, DUMI_LAYERS, DUMI_WIDTH, DUMI_BOUND,
-    DUMI_BOUND_SCALE, DUMI_ANCHOR, DUMI_BAGS, DUMI_SIMILARITY, DUMI_TEMPERATURE, DUMI_PRIOR, DUMI_NEIGHBOURS,
-    DUMI_EXPLORE, DUMI_RESERVOIR, DUMI_OPTIMIZER, DUMI_RATE, DUMI_SCHEDULE, DUMI_MOMENTUM, DUMI_DECAY,
-    DUMI_BATCH, DUMI_EPOCHS, DUMI_STEPS, DUMI_CLIP, DUMI_SEED, DUMI_NONFINITE,
+    DUMI_PRESET,
+    DUMI_OBJECTIVE,
+    DUMI_COVARIANCE,
+    DUMI_SCALING,
+    DUMI_LAYERS,
+    DUMI_WIDTH,
+    DUMI_BOUND,
+    DUMI_BOUND_SCALE,
+    DUMI_ANCHOR,
+    DUMI_BAGS,
+    DUMI_SIMILARITY,
+    DUMI_TEMPERATURE,
+    DUMI_PRIOR,
+    DUMI_NEIGHBOURS,
+    DUMI_EXPLORE,
+    DUMI_RESERVOIR,
+    DUMI_OPTIMIZER,
+    DUMI_RATE,
+    DUMI_SCHEDULE,
+    DUMI_MOMENTUM,
+    DUMI_DECAY,
+    DUMI_BATCH,
+    DUMI_EPOCHS,
+    DUMI_STEPS,
+    DUMI_CLIP,
+    DUMI_SEED,
+    DUMI_NONFINITE,
     DUMI_HEAD_PARAMS
 };
 enum { DUMI_PRESET_DEFAULT, DUMI_PRESET_PAPER, DUMI_PRESET_PAPER_IMAGES };
@@ -34,9 +57,9 @@ void dumi_head_preset(double *values);
 /* From raw rows to z: (x - shift) * scale, then unit length or rotation (whitening). */
 typedef struct {
     int32_t kind, cols;
-    float *shift, *scale;  /* host */
-    double *spread;        /* host: standard deviation of each raw column, for explain; 0 = constant */
-    float *rotation;       /* host, cols x cols, or NULL: z = scaled x rotation */
+    float *shift, *scale; /* host */
+    double *spread;       /* host: standard deviation of each raw column, for explain; 0 = constant */
+    float *rotation;      /* host, cols x cols, or NULL: z = scaled x rotation */
     float *shift_device, *scale_device;
     dumi_packed *rotation_packed;
     float *median; /* host: what replaces a non-finite value; NULL = refuse */
@@ -107,7 +130,8 @@ dum_status dumi_model_row(dumi_head_model *model, int64_t row, float *x, float *
 /* A head's part of a model file: a scorer's file holds the same tensors. `parameters` are the model's on
  * the host (dumi_head_parameters; the caller's to dumi_free). */
 dum_status dumi_head_parameters(const dumi_head_model *model, float **out);
-dum_status dumi_head_model_write(const dumi_head_model *model, const float *parameters, dumi_model_writer *writer);
+dum_status dumi_head_model_write(const dumi_head_model *model, const float *parameters,
+                                 dumi_model_writer *writer);
 dum_status dumi_head_model_read(dum_context *context, const dumi_reader *reader, const double *values,
                                 dumi_head_model **out);
 

@@ -95,8 +95,8 @@ static dum_status measure_all(dumi_local *local)
         for (int32_t i = 0; i < count; i++)
             exclude[i] = first + i;
         const float *queries = local->device + (int64_t)first * local->scaling->cols;
-        backend->spread(local->stream, count, local->points, local->scaling->cols, queries, local->device, exclude,
-                        local->neighbours, local->outputs, t);
+        backend->spread(local->stream, count, local->points, local->scaling->cols, queries, local->device,
+                        exclude, local->neighbours, local->outputs, t);
         DUMI_GO(backend->download(local->stream, local->cached + (int64_t)first * local->outputs, t,
                                   (size_t)count * outputs));
     }

@@ -12,12 +12,12 @@ typedef struct {
     const dumi_scaling *scaling;
     int32_t outputs, neighbours, points;
     uint64_t seed;
-    int64_t *rows;         /* of the reservoir in the data, ascending */
-    float *host;           /* points x cols: the reservoir, scaled and centred */
+    int64_t *rows;             /* of the reservoir in the data, ascending */
+    float *host;               /* points x cols: the reservoir, scaled and centred */
     float *centre, *deviation; /* host, by column of z */
     float *device, *centre_device, *ones_device;
-    float *centred;        /* device, batch x cols: queries, centred */
-    float *cached;         /* host, points x outputs: targets of all rows, where all are in the reservoir */
+    float *centred; /* device, batch x cols: queries, centred */
+    float *cached;  /* host, points x outputs: targets of all rows, where all are in the reservoir */
     int32_t *exclude;
 } dumi_local;
 
@@ -28,7 +28,8 @@ dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const do
 void dumi_local_destroy(dumi_local *local);
 
 /* Replaces z (device) from row `first` of the batch on by `count` off-manifold queries of step `step`. */
-void dumi_local_explore(dumi_local *local, int64_t step, int32_t first, int32_t count, float *z, float *scratch);
+void dumi_local_explore(dumi_local *local, int64_t step, int32_t first, int32_t count, float *z,
+                        float *scratch);
 /* t (device, rows x outputs) for z: the first `real` of them are the rows `indices` of the data. */
 void dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int64_t *indices, const float *z,
                         float *t);

@@ -20,7 +20,8 @@ dum_status dumi_model_create(dum_context *context, const double *values, int32_t
     model->bound_scale = values[DUMI_BOUND_SCALE] > 0 ? values[DUMI_BOUND_SCALE] : model->anchor ? 3 : 10;
     model->scaling.cols = cols;
     model->scaling.kind = (int32_t)values[DUMI_SCALING];
-    dumi_mlp_shape(&model->mlp, cols, model->outputs, (int32_t)values[DUMI_LAYERS], (int32_t)values[DUMI_WIDTH]);
+    dumi_mlp_shape(&model->mlp, cols, model->outputs, (int32_t)values[DUMI_LAYERS],
+                   (int32_t)values[DUMI_WIDTH]);
     model->parameter_count = model->mlp.parameters + 1;
     model->parameters = context->backend->alloc(context, model->parameter_count);
     if (model->parameters == NULL) {
@@ -36,8 +37,8 @@ dum_status dumi_model_finish(dumi_head_model *model)
     dum_context *context = model->context;
     for (int32_t l = 0; l < model->mlp.count; l++) {
         const dumi_layer *layer = &model->mlp.layers[l];
-        model->packed[l] = context->backend->pack(context, model->parameters + layer->weights, layer->inputs,
-                                                  layer->outputs);
+        model->packed[l] =
+            context->backend->pack(context, model->parameters + layer->weights, layer->inputs, layer->outputs);
         if (model->packed[l] == NULL)
             return dumi_status();
     }
@@ -61,7 +62,7 @@ dumi_head_shape dumi_model_shape(const dumi_head_model *model, int32_t rows)
 /* What one thread needs to score a tile of rows. */
 struct dumi_workspace {
     dumi_stream *stream;
-    float *host;       /* raw rows, contiguous */
+    float *host; /* raw rows, contiguous */
     float *x, *between, *z, *s;
     dumi_activations activations;
 };
@@ -138,7 +139,8 @@ static void return_workspace(dumi_head_model *model, dumi_workspace *w)
     for (uint32_t i = 0; i < DUMI_SLOTS; i++) {
         _Atomic(dumi_workspace *) *slot = &model->slots[(first + i) % DUMI_SLOTS];
         dumi_workspace *empty = NULL;
-        if (atomic_compare_exchange_strong_explicit(slot, &empty, w, memory_order_release, memory_order_relaxed))
+        if (atomic_compare_exchange_strong_explicit(slot, &empty, w, memory_order_release,
+                                                    memory_order_relaxed))
             return;
     }
     workspace_destroy(model, w);
@@ -244,7 +246,12 @@ dum_status dumi_model_run(dumi_head_model *model, const float *data, int64_t row
         row_stride = cols;
     DUMI_REQUIRE(row_stride >= cols, DUM_ERR_SHAPE, "row_stride is %lld, expected cols = %d or more",
                  (long long)row_stride, cols);
-    run r = {.model = model, .data = data, .rows = rows, .row_stride = row_stride, .s = s, .norm = norm,
+    run r = {.model = model,
+             .data = data,
+             .rows = rows,
+             .row_stride = row_stride,
+             .s = s,
+             .norm = norm,
              .scores = scores};
     return rows > 0 ? run_all(&r) : DUM_OK;
 }

@@ -2,7 +2,11 @@
  * The options of a head: one table, from which the setters, the tool, the bindings and the docs come. */
 #include "head/head.h"
 
-#define TEXTS(...) (const char *const[]){__VA_ARGS__, NULL}
+#define TEXTS(...)                                                                                             \
+    (const char *const[])                                                                                      \
+    {                                                                                                          \
+        __VA_ARGS__, NULL                                                                                      \
+    }
 
 const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
     [DUMI_PRESET] = {"preset", DUMI_PRESET_DEFAULT, 0, 0, TEXTS("default", "paper", "paper-images"),
@@ -12,9 +16,10 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
                         "local: likelihood of the nearest neighbours; poe: the paper's product of experts"},
     [DUMI_COVARIANCE] = {"covariance", DUM_COVARIANCE_CIRCULAR, 0, 0, TEXTS("diagonal", "circular"),
                          "diagonal|circular", false, "one log-variance a dimension, or one for all"},
-    [DUMI_SCALING] = {"scaling", DUMI_SCALE_WHITEN, 0, 0, TEXTS("none", "minmax", "zscore", "unit", "whiten"),
-                      "none|minmax|zscore|unit|whiten", false,
-                      "of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening"},
+    [DUMI_SCALING] =
+        {"scaling", DUMI_SCALE_WHITEN, 0, 0, TEXTS("none", "minmax", "zscore", "unit", "whiten"),
+         "none|minmax|zscore|unit|whiten", false,
+         "of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening"},
     [DUMI_LAYERS] = {"layers", 3, 0, 16, NULL, NULL, true, "hidden layers"},
     [DUMI_WIDTH] = {"width", 256, 1, 65536, NULL, NULL, true, "units of a hidden layer"},
     [DUMI_BOUND] = {"bound", DUMI_BOUND_TANH, 0, 0, TEXTS("none", "tanh"), "none|tanh", false,
@@ -34,7 +39,8 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
                       "local: share of each batch that are off-manifold queries"},
     [DUMI_RESERVOIR] = {"reservoir", 4096, 2, 1000000, NULL, NULL, true,
                         "local: rows of the random sample in which neighbours are searched"},
-    [DUMI_OPTIMIZER] = {"optimizer", DUMI_ADAM, 0, 0, TEXTS("adam", "sgd"), "adam|sgd", false, "of the training"},
+    [DUMI_OPTIMIZER] = {"optimizer", DUMI_ADAM, 0, 0, TEXTS("adam", "sgd"), "adam|sgd", false,
+                        "of the training"},
     [DUMI_RATE] = {"rate", 1e-3, 1e-12, 1e3, NULL, NULL, false, "learning rate"},
     [DUMI_SCHEDULE] = {"schedule", DUMI_CONSTANT, 0, 0, TEXTS("constant", "cosine"), "constant|cosine", false,
                        "of the learning rate over the steps"},

@@ -23,7 +23,8 @@ static dum_status write_scaling(const dumi_scaling *s, dumi_model_writer *writer
     return DUM_OK;
 }
 
-dum_status dumi_head_model_write(const dumi_head_model *model, const float *parameters, dumi_model_writer *writer)
+dum_status dumi_head_model_write(const dumi_head_model *model, const float *parameters,
+                                 dumi_model_writer *writer)
 {
     DUMI_TRY(write_scaling(&model->scaling, writer));
     for (int32_t l = 0; l < model->mlp.count; l++) {
@@ -97,11 +98,12 @@ static dum_status read_scaling(dum_context *context, const dumi_reader *reader, 
     DUMI_TRY(DUMI_NEW(context, s->spread, s->cols));
     DUMI_TRY(dumi_reader_copy(reader, "scaling.spread", DUMI_F64, s->cols, 0, s->spread));
     for (int32_t j = 0; j < s->cols; j++)
-        DUMI_REQUIRE(s->scale[j] >= 0 && s->spread[j] >= 0, DUM_ERR_FORMAT, "the scaling of column %d is negative", j);
+        DUMI_REQUIRE(s->scale[j] >= 0 && s->spread[j] >= 0, DUM_ERR_FORMAT,
+                     "the scaling of column %d is negative", j);
     if (s->kind == DUMI_SCALE_WHITEN) {
         const dumi_tensor *t = dumi_reader_find(reader, "scaling.rotation");
-        DUMI_REQUIRE(t != NULL && t->rank == 2 && t->shape[0] == s->cols && t->shape[1] == s->cols, DUM_ERR_FORMAT,
-                     "tensor scaling.rotation is missing or not %d x %d", s->cols, s->cols);
+        DUMI_REQUIRE(t != NULL && t->rank == 2 && t->shape[0] == s->cols && t->shape[1] == s->cols,
+                     DUM_ERR_FORMAT, "tensor scaling.rotation is missing or not %d x %d", s->cols, s->cols);
         DUMI_TRY(DUMI_NEW(context, s->rotation, (size_t)s->cols * (size_t)s->cols));
         DUMI_TRY(dumi_reader_copy(reader, "scaling.rotation", DUMI_F32, s->cols, s->cols, s->rotation));
     }
@@ -116,7 +118,8 @@ static dum_status read_parameters(const dumi_head_model *model, const dumi_reade
         const dumi_layer *layer = &model->mlp.layers[l];
         char name[NAME];
         layer_name(name, l, "weight");
-        DUMI_TRY(dumi_reader_copy(reader, name, DUMI_F32, layer->inputs, layer->outputs, parameters + layer->weights));
+        DUMI_TRY(dumi_reader_copy(reader, name, DUMI_F32, layer->inputs, layer->outputs,
+                                  parameters + layer->weights));
         layer_name(name, l, "bias");
         DUMI_TRY(dumi_reader_copy(reader, name, DUMI_F32, layer->outputs, 0, parameters + layer->bias));
     }

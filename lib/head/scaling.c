@@ -32,10 +32,11 @@ dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *
         if (isfinite(x[i]))
             continue;
         const int64_t row = indices != NULL ? indices[i / cols] : first + i / cols;
-        DUMI_REQUIRE(scaling->median != NULL, DUM_ERR_NONFINITE,
-                     "row %lld, column %lld (from 0) is %g, expected a finite number; option nonfinite = impute "
-                     "takes the column's median",
-                     (long long)row, (long long)(i % cols), (double)x[i]);
+        DUMI_REQUIRE(
+            scaling->median != NULL, DUM_ERR_NONFINITE,
+            "row %lld, column %lld (from 0) is %g, expected a finite number; option nonfinite = impute "
+            "takes the column's median",
+            (long long)row, (long long)(i % cols), (double)x[i]);
         x[i] = scaling->median[i % cols];
     }
     return DUM_OK;
@@ -139,10 +140,17 @@ static dum_status add_products(const pass *p, whitening *w, int32_t count)
     DUMI_TRY(backend->download(p->stream, w->host, w->z, size));
     w->fourth += fourth_powers(count, cols, w->host);
     backend->gemm(p->stream, &(dumi_gemm){
-                                 .m = cols, .n = cols, .k = count,
-                                 .a = w->z, .a_row = 1, .a_col = cols,
-                                 .b = w->z, .b_row = cols, .b_col = 1,
-                                 .c = w->products, .c_row = cols,
+                                 .m = cols,
+                                 .n = cols,
+                                 .k = count,
+                                 .a = w->z,
+                                 .a_row = 1,
+                                 .a_col = cols,
+                                 .b = w->z,
+                                 .b_row = cols,
+                                 .b_col = 1,
+                                 .c = w->products,
+                                 .c_row = cols,
                              });
     DUMI_TRY(backend->download(p->stream, w->host, w->products, square));
     for (size_t i = 0; i < square; i++)
@@ -222,7 +230,8 @@ static dum_status whiten(const pass *p)
 {
     const int32_t d = p->scaling->cols;
     DUMI_REQUIRE(d <= MOST_WHITEN_COLS, DUM_ERR_LIMIT,
-                 "scaling whiten takes at most %d columns, the data have %d: use scaling zscore", MOST_WHITEN_COLS, d);
+                 "scaling whiten takes at most %d columns, the data have %d: use scaling zscore",
+                 MOST_WHITEN_COLS, d);
     whitening w = {0};
     dum_status status;
     DUMI_GO(whitening_create(p, &w));
@@ -289,7 +298,10 @@ dum_status dumi_scaling_fit(dum_context *context, dumi_stream *stream, const dou
 {
     out->kind = (int32_t)values[DUMI_SCALING];
     out->cols = data->cols;
-    pass p = {.context = context, .stream = stream, .data = data, .scaling = out,
+    pass p = {.context = context,
+              .stream = stream,
+              .data = data,
+              .scaling = out,
               .block_rows = block_rows(data->rows, data->cols)};
     dum_status status;
     DUMI_GO(pass_create(&p));
@@ -381,8 +393,14 @@ void dumi_scaling_apply(dumi_stream *stream, const dumi_backend *backend, const 
         backend->unit(stream, rows, cols, z);
     if (scaling->rotation_packed != NULL)
         backend->gemm(stream, &(dumi_gemm){
-                                  .m = rows, .n = cols, .k = cols,
-                                  .a = between, .a_row = cols, .a_col = 1,
-                                  .packed = scaling->rotation_packed, .c = z, .c_row = cols,
+                                  .m = rows,
+                                  .n = cols,
+                                  .k = cols,
+                                  .a = between,
+                                  .a_row = cols,
+                                  .a_col = 1,
+                                  .packed = scaling->rotation_packed,
+                                  .c = z,
+                                  .c_row = cols,
                               });
 }

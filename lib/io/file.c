@@ -117,8 +117,8 @@ static dum_status read_all(dum_context *context, const char *path, int file, uin
     if (fstat(file, &about) != 0)
         return fail("read", path, errno);
     DUMI_REQUIRE(S_ISREG(about.st_mode), DUM_ERR_IO, "%.160s is not a regular file", path);
-    DUMI_REQUIRE((uint64_t)about.st_size <= most, DUM_ERR_LIMIT, "%.160s has %lld bytes, at most %llu are read", path,
-                 (long long)about.st_size, (unsigned long long)most);
+    DUMI_REQUIRE((uint64_t)about.st_size <= most, DUM_ERR_LIMIT, "%.160s has %lld bytes, at most %llu are read",
+                 path, (long long)about.st_size, (unsigned long long)most);
     *size = (size_t)about.st_size;
     DUMI_TRY(DUMI_NEW(context, *bytes, *size));
     for (size_t done = 0; done < *size;) {
@@ -157,8 +157,8 @@ dum_status dumi_save_bytes(dum_context *context, const char *path, unsigned char
     return status;
 }
 
-dum_status dumi_hand_out(dum_context *context, unsigned char *bytes, size_t needed, void *buffer, size_t capacity,
-                         size_t *size)
+dum_status dumi_hand_out(dum_context *context, unsigned char *bytes, size_t needed, void *buffer,
+                         size_t capacity, size_t *size)
 {
     *size = needed;
     dum_status status = DUM_OK;

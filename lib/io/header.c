@@ -33,7 +33,10 @@ static bool take(parser *p, unsigned char wanted)
 
 static int hex_digit(unsigned char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool take_hex(parser *p, uint32_t *code)
@@ -211,7 +214,10 @@ static dum_status take_tensor(parser *p, const char *name, const unsigned char *
         DUMI_TRY(take_string(p, &key));
         if (!take(p, ':'))
             return bad(p, "':' is expected");
-        const unsigned bit = strcmp(key, "dtype") == 0 ? 1u : strcmp(key, "shape") == 0 ? 2u : strcmp(key, "data_offsets") == 0 ? 4u : 0u;
+        const unsigned bit = strcmp(key, "dtype") == 0          ? 1u
+                             : strcmp(key, "shape") == 0        ? 2u
+                             : strcmp(key, "data_offsets") == 0 ? 4u
+                                                                : 0u;
         if (bit == 0 || (seen & bit) != 0)
             return bad(p, "a tensor has an unknown key or one twice");
         seen |= bit;
@@ -324,9 +330,10 @@ dum_status dumi_header_parse(dumi_reader *reader, const unsigned char *bytes, si
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--)
         length = length << 8 | bytes[i];
-    DUMI_REQUIRE(length <= size - 8 && length <= (uint64_t)16 << 20, DUM_ERR_FORMAT,
-                 "the model's header has %llu bytes, more than the file or than 16 MiB: not a libdum model, or cut off",
-                 (unsigned long long)length);
+    DUMI_REQUIRE(
+        length <= size - 8 && length <= (uint64_t)16 << 20, DUM_ERR_FORMAT,
+        "the model's header has %llu bytes, more than the file or than 16 MiB: not a libdum model, or cut off",
+        (unsigned long long)length);
     DUMI_TRY(DUMI_NEW(reader->context, reader->texts, length + 1));
     const unsigned char *start = bytes + 8, *data = start + length;
     parser p = {.start = start, .at = start, .end = data, .text = reader->texts, .reader = reader};

@@ -43,8 +43,8 @@ dum_status dumi_file_read(dum_context *context, const char *path, uint64_t most,
 /* Writes bytes to path and frees them: the last act of saving. */
 dum_status dumi_save_bytes(dum_context *context, const char *path, unsigned char *bytes, size_t size);
 /* Copies bytes to a caller's buffer and frees them. */
-dum_status dumi_hand_out(dum_context *context, unsigned char *bytes, size_t needed, void *buffer, size_t capacity,
-                         size_t *size);
+dum_status dumi_hand_out(dum_context *context, unsigned char *bytes, size_t needed, void *buffer,
+                         size_t capacity, size_t *size);
 /* Reads a file and makes what `load` makes of its bytes. */
 dum_status dumi_load_file(dum_context *context, const char *path,
                           dum_status (*load)(dum_context *context, const void *bytes, size_t size, void **out),
@@ -90,7 +90,7 @@ dum_status dumi_writer_finish(dumi_model_writer *writer, unsigned char **bytes, 
 typedef struct dumi_reader {
     dum_context *context;
     int32_t tensors, metadata;
-    dumi_tensor tensor[DUMI_MAX_TENSORS]; /* by name */
+    dumi_tensor tensor[DUMI_MAX_TENSORS];  /* by name */
     dumi_metadata meta[DUMI_MAX_METADATA]; /* by key */
     char *texts;
 } dumi_reader;

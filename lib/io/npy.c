@@ -103,7 +103,7 @@ static dum_status take_entry(cursor *c, dictionary *d)
     char key[24];
     if (!take_text(c, key, sizeof key) || !take(c, ':'))
         return bad(c, "its header is not a dictionary");
-    const unsigned which = strcmp(key, "descr") == 0         ? 1u
+    const unsigned which = strcmp(key, "descr") == 0           ? 1u
                            : strcmp(key, "fortran_order") == 0 ? 2u
                            : strcmp(key, "shape") == 0         ? 4u
                                                                : 0u;
@@ -115,8 +115,8 @@ static dum_status take_entry(cursor *c, dictionary *d)
     if (which == 2 && !(d->fortran = take_word(c, "True")) && !take_word(c, "False"))
         return bad(c, "fortran_order is neither True nor False");
     if (which == 4 && !take_shape(c, d))
-        return dumi_fail(DUM_ERR_FORMAT, "%.120s has more than 2 dimensions or a bad shape, expected rows x columns",
-                         c->path);
+        return dumi_fail(DUM_ERR_FORMAT,
+                         "%.120s has more than 2 dimensions or a bad shape, expected rows x columns", c->path);
     return DUM_OK;
 }
 
@@ -142,9 +142,10 @@ static dum_status check_dictionary(const cursor *c, const dictionary *d, size_t 
 {
     out->is_double = strcmp(d->descr, "<f8") == 0;
     DUMI_REQUIRE(out->is_double || strcmp(d->descr, "<f4") == 0, DUM_ERR_FORMAT,
-                 "%.120s has dtype %s, expected little-endian float32 (<f4) or float64 (<f8)", c->path, d->descr);
-    DUMI_REQUIRE(d->rank == 1 || d->rank == 2, DUM_ERR_FORMAT, "%.120s has %d dimensions, expected 1 or 2", c->path,
-                 d->rank);
+                 "%.120s has dtype %s, expected little-endian float32 (<f4) or float64 (<f8)", c->path,
+                 d->descr);
+    DUMI_REQUIRE(d->rank == 1 || d->rank == 2, DUM_ERR_FORMAT, "%.120s has %d dimensions, expected 1 or 2",
+                 c->path, d->rank);
     const int64_t rows = d->shape[0], cols = d->rank == 2 ? d->shape[1] : 1;
     DUMI_REQUIRE(rows >= 1 && cols >= 1 && cols <= INT32_MAX, DUM_ERR_FORMAT,
                  "%.120s is %lld x %lld, expected at least 1 x 1", c->path, (long long)rows, (long long)cols);
@@ -153,8 +154,8 @@ static dum_status check_dictionary(const cursor *c, const dictionary *d, size_t 
     const size_t element = out->is_double ? 8 : 4;
     DUMI_REQUIRE((uint64_t)cols <= data / element && (uint64_t)rows == data / element / (uint64_t)cols &&
                      (uint64_t)rows * (uint64_t)cols * element == data,
-                 DUM_ERR_FORMAT, "%.120s says %lld x %lld but holds %zu bytes of data", c->path, (long long)rows,
-                 (long long)cols, data);
+                 DUM_ERR_FORMAT, "%.120s says %lld x %lld but holds %zu bytes of data", c->path,
+                 (long long)rows, (long long)cols, data);
     out->rows = rows;
     out->cols = (int32_t)cols;
     return DUM_OK;

@@ -30,9 +30,10 @@ static dum_status check_version(const dumi_reader *r)
     DUMI_TRY(read_version(r, "dum.min_reader", &least));
     const char *writer = dumi_reader_meta(r, "dum.writer"), *kind = dumi_reader_meta(r, "dum.kind");
     DUMI_REQUIRE(writer != NULL && kind != NULL, DUM_ERR_FORMAT, "the model has no dum.writer or dum.kind");
-    DUMI_REQUIRE(least <= DUMI_FORMAT, DUM_ERR_VERSION,
-                 "the model needs a reader of format %d (written by %.40s); this is libdum %s, which reads up to %d",
-                 least, writer, DUM_VERSION, DUMI_FORMAT);
+    DUMI_REQUIRE(
+        least <= DUMI_FORMAT, DUM_ERR_VERSION,
+        "the model needs a reader of format %d (written by %.40s); this is libdum %s, which reads up to %d",
+        least, writer, DUM_VERSION, DUMI_FORMAT);
     return DUM_OK;
 }
 
@@ -40,8 +41,8 @@ static dum_status check_digest(const dumi_reader *r, const char *key, const char
 {
     const char *stored = dumi_reader_meta(r, key);
     DUMI_REQUIRE(stored != NULL, DUM_ERR_FORMAT, "the model has no %s", key);
-    DUMI_REQUIRE(strcmp(stored, found) == 0, DUM_ERR_CHECKSUM, "the model was altered or damaged: %s does not match",
-                 key);
+    DUMI_REQUIRE(strcmp(stored, found) == 0, DUM_ERR_CHECKSUM,
+                 "the model was altered or damaged: %s does not match", key);
     return DUM_OK;
 }
 
@@ -88,8 +89,8 @@ void dumi_reader_close(dumi_reader *reader)
 dum_status dumi_reader_expect_kind(const dumi_reader *reader, const char *kind)
 {
     const char *found = dumi_reader_meta(reader, "dum.kind");
-    DUMI_REQUIRE(strcmp(found, kind) == 0, DUM_ERR_FORMAT, "the model is of kind \"%.40s\", expected \"%s\"", found,
-                 kind);
+    DUMI_REQUIRE(strcmp(found, kind) == 0, DUM_ERR_FORMAT, "the model is of kind \"%.40s\", expected \"%s\"",
+                 found, kind);
     return DUM_OK;
 }
 
@@ -134,7 +135,8 @@ dum_status dumi_reader_copy(const dumi_reader *reader, const char *name, dumi_dt
     const dumi_tensor *t = dumi_reader_find(reader, name);
     DUMI_REQUIRE(t != NULL, DUM_ERR_FORMAT, "the model has no tensor %.60s", name);
     const int32_t rank = cols > 0 ? 2 : 1;
-    DUMI_REQUIRE(t->dtype == dtype && t->rank == rank && t->shape[0] == rows && (cols == 0 || t->shape[1] == cols),
+    DUMI_REQUIRE(t->dtype == dtype && t->rank == rank && t->shape[0] == rows &&
+                     (cols == 0 || t->shape[1] == cols),
                  DUM_ERR_FORMAT, "tensor %.60s has another type or shape than %s %lld x %lld", name,
                  dumi_dtype_name(dtype), (long long)rows, (long long)cols);
     const size_t element = dumi_dtype_size(dtype), count = t->size / element;

@@ -32,8 +32,8 @@ static void compress(uint32_t state[8], const unsigned char *block)
     memcpy(v, state, sizeof v);
     for (int i = 0; i < 64; i++) {
         const uint32_t a = v[0], e = v[4];
-        const uint32_t first = v[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & v[5]) ^ (~e & v[6])) +
-                               constants[i] + w[i];
+        const uint32_t first =
+            v[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + constants[i] + w[i];
         const uint32_t second =
             (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
         memmove(v + 1, v, 7 * sizeof *v);

@@ -77,12 +77,20 @@ void dumi_mlp_forward(dumi_stream *stream, const dumi_backend *backend, const du
         const bool last = l + 1 == mlp->count;
         float *output = last ? activations->output : activations->hidden[l];
         backend->gemm(stream, &(dumi_gemm){
-                                  .m = rows, .n = layer->outputs, .k = layer->inputs,
-                                  .a = input, .a_row = layer->inputs, .a_col = 1,
-                                  .b = parameters + layer->weights, .b_row = layer->outputs, .b_col = 1,
+                                  .m = rows,
+                                  .n = layer->outputs,
+                                  .k = layer->inputs,
+                                  .a = input,
+                                  .a_row = layer->inputs,
+                                  .a_col = 1,
+                                  .b = parameters + layer->weights,
+                                  .b_row = layer->outputs,
+                                  .b_col = 1,
                                   .packed = packed != NULL ? packed[l] : NULL,
-                                  .c = output, .c_row = layer->outputs,
-                                  .bias = parameters + layer->bias, .relu = !last,
+                                  .c = output,
+                                  .c_row = layer->outputs,
+                                  .bias = parameters + layer->bias,
+                                  .relu = !last,
                               });
         input = output;
     }
@@ -97,20 +105,35 @@ void dumi_mlp_backward(dumi_stream *stream, const dumi_backend *backend, const d
         const dumi_layer *layer = &mlp->layers[l];
         const float *input = l > 0 ? activations->hidden[l - 1] : z;
         backend->gemm(stream, &(dumi_gemm){
-                                  .m = layer->inputs, .n = layer->outputs, .k = rows,
-                                  .a = input, .a_row = 1, .a_col = layer->inputs,
-                                  .b = delta, .b_row = layer->outputs, .b_col = 1,
-                                  .c = gradient + layer->weights, .c_row = layer->outputs,
+                                  .m = layer->inputs,
+                                  .n = layer->outputs,
+                                  .k = rows,
+                                  .a = input,
+                                  .a_row = 1,
+                                  .a_col = layer->inputs,
+                                  .b = delta,
+                                  .b_row = layer->outputs,
+                                  .b_col = 1,
+                                  .c = gradient + layer->weights,
+                                  .c_row = layer->outputs,
                               });
         backend->colsum(stream, rows, layer->outputs, delta, gradient + layer->bias);
         if (l == 0)
             break;
         float *below = activations->delta[l % 2];
         backend->gemm(stream, &(dumi_gemm){
-                                  .m = rows, .n = layer->inputs, .k = layer->outputs,
-                                  .a = delta, .a_row = layer->outputs, .a_col = 1,
-                                  .b = parameters + layer->weights, .b_row = 1, .b_col = layer->outputs,
-                                  .c = below, .c_row = layer->inputs, .mask = input,
+                                  .m = rows,
+                                  .n = layer->inputs,
+                                  .k = layer->outputs,
+                                  .a = delta,
+                                  .a_row = layer->outputs,
+                                  .a_col = 1,
+                                  .b = parameters + layer->weights,
+                                  .b_row = 1,
+                                  .b_col = layer->outputs,
+                                  .c = below,
+                                  .c_row = layer->inputs,
+                                  .mask = input,
                               });
         delta = below;
     }

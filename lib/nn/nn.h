@@ -44,8 +44,8 @@ void dumi_mlp_forward(dumi_stream *stream, const dumi_backend *backend, const du
 
 /* The gradient by all parameters from that by the output (back-propagation). */
 void dumi_mlp_backward(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
-                       const float *parameters, int32_t rows, const float *z, const dumi_activations *activations,
-                       const float *d_output, float *gradient);
+                       const float *parameters, int32_t rows, const float *z,
+                       const dumi_activations *activations, const float *d_output, float *gradient);
 
 enum { DUMI_ADAM = 0, DUMI_SGD = 1 };
 

@@ -46,7 +46,8 @@ dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend,
     };
     optimiser->steps++;
     if (optimiser->kind == DUMI_SGD) {
-        backend->sgd(stream, optimiser->count, &step, optimiser->gradient, optimiser->parameters, optimiser->first);
+        backend->sgd(stream, optimiser->count, &step, optimiser->gradient, optimiser->parameters,
+                     optimiser->first);
         return DUM_OK;
     }
     /* Kingma & Ba 2015, section 2: the corrections of both moments, gathered in rate and epsilon. */
@@ -56,7 +57,7 @@ dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend,
     step.beta2 = (float)beta2;
     step.rate = (float)(rate * root / (1 - pow(beta1, t)));
     step.epsilon = (float)(1e-8 * root);
-    backend->adam(stream, optimiser->count, &step, optimiser->gradient, optimiser->parameters,
-                  optimiser->first, optimiser->second);
+    backend->adam(stream, optimiser->count, &step, optimiser->gradient, optimiser->parameters, optimiser->first,
+                  optimiser->second);
     return DUM_OK;
 }

@@ -13,8 +13,8 @@ static dum_status check_names(const dum_scorer *scorer, const dum_dataset *data)
         return DUM_OK;
     for (int32_t j = 0; j < scorer->cols; j++)
         DUMI_REQUIRE(strcmp(scorer->names[j], data->names[j]) == 0, DUM_ERR_ARGUMENT,
-                     "column %d is named \"%.60s\", the scorer was fitted with \"%.60s\" there", j, data->names[j],
-                     scorer->names[j]);
+                     "column %d is named \"%.60s\", the scorer was fitted with \"%.60s\" there", j,
+                     data->names[j], scorer->names[j]);
     return DUM_OK;
 }
 
@@ -44,8 +44,8 @@ done:
 
 static dum_status score_dataset(const dum_scorer *scorer, const dum_dataset *data, double *scores)
 {
-    DUMI_REQUIRE(data->cols == scorer->cols, DUM_ERR_SHAPE, "the data have %d columns, the scorer was fitted on %d",
-                 data->cols, scorer->cols);
+    DUMI_REQUIRE(data->cols == scorer->cols, DUM_ERR_SHAPE,
+                 "the data have %d columns, the scorer was fitted on %d", data->cols, scorer->cols);
     DUMI_TRY(check_names(scorer, data));
     return score_chunks(scorer, data, scores);
 }
@@ -110,8 +110,8 @@ dum_status dum_scorer_threshold(const dum_scorer *scorer, double false_alarm_rat
     /* A product that should be whole must not be lifted by rounding. */
     const double rank = ceil((n + 1) * (1 - false_alarm_rate) * (1 - 1e-15));
     DUMI_REQUIRE(rank <= n, DUM_ERR_ARGUMENT,
-                 "false_alarm_rate %g needs %.0f calibration rows or more, the scorer has %.0f", false_alarm_rate,
-                 ceil(1 / false_alarm_rate * (1 - 1e-15)) - 1, n);
+                 "false_alarm_rate %g needs %.0f calibration rows or more, the scorer has %.0f",
+                 false_alarm_rate, ceil(1 / false_alarm_rate * (1 - 1e-15)) - 1, n);
     *threshold = scorer->calibration[rank < 1 ? 0 : (int64_t)rank - 1];
     return DUM_OK;
 }

@@ -5,15 +5,22 @@
 
 #include <math.h>
 
-static const dumi_param norm = {
-    "norm", DUMI_NORM_L2, 0, 0, (const char *const[]){"l2", "trace", "logdet", NULL}, "l2|trace|logdet", false,
-    "of the variance: its length (paper), its sum, or the mean of its logs"};
+static const dumi_param norm = {"norm",
+                                DUMI_NORM_L2,
+                                0,
+                                0,
+                                (const char *const[]){"l2", "trace", "logdet", NULL},
+                                "l2|trace|logdet",
+                                false,
+                                "of the variance: its length (paper), its sum, or the mean of its logs"};
 
 enum { NORM = DUMI_SCORER_PARAMS, HEAD };
 
 static const dumi_param *param(int32_t index)
 {
-    return index == DUMI_SCORER_HOLDOUT ? &dumi_scorer_holdout : index == NORM ? &norm : &dumi_head_params[index - HEAD];
+    return index == DUMI_SCORER_HOLDOUT ? &dumi_scorer_holdout
+           : index == NORM              ? &norm
+                                        : &dumi_head_params[index - HEAD];
 }
 
 static void changed(double *values, int32_t index)
@@ -90,8 +97,8 @@ static dum_status write_state(const void *state, const void *prepared, dumi_mode
     return dumi_head_model_write(state, prepared, writer);
 }
 
-static dum_status read_state(dum_context *context, const dumi_reader *reader, const double *values, int32_t *cols,
-                             void **state)
+static dum_status read_state(dum_context *context, const dumi_reader *reader, const double *values,
+                             int32_t *cols, void **state)
 {
     dumi_head_model *model;
     DUMI_TRY(dumi_head_model_read(context, reader, values + HEAD, &model));
@@ -171,16 +178,17 @@ static void normalise(int32_t d, float *share)
         share[j] = sum > 0 ? (float)((double)share[j] / sum) : 1.0f / (float)d;
 }
 
-static dum_status explain(const double *values, void *state, int64_t row, float *x, float *scratch, float *share,
-                          float *deviation)
+static dum_status explain(const double *values, void *state, int64_t row, float *x, float *scratch,
+                          float *share, float *deviation)
 {
     (void)values;
     dumi_head_model *model = state;
     const dumi_scaling *scaling = &model->scaling;
     const int32_t d = model->cols;
     const bool diagonal = model->outputs > 1;
-    DUMI_REQUIRE(diagonal || model->anchor, DUM_ERR_UNSUPPORTED,
-                 "explain needs covariance diagonal or the anchor: one log-variance without it names no feature");
+    DUMI_REQUIRE(
+        diagonal || model->anchor, DUM_ERR_UNSUPPORTED,
+        "explain needs covariance diagonal or the anchor: one log-variance without it names no feature");
     float *z = scratch, *s = scratch + d, *eigenvalues = scratch + 2 * (int64_t)d;
     DUMI_TRY(dumi_model_row(model, row, x, z, s));
     if (scaling->rotation != NULL)

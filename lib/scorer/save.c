@@ -40,7 +40,8 @@ static dum_status split_names(dum_scorer *scorer, char *joined, const char **nam
         if (at != NULL && count + 1 == scorer->cols)
             return dumi_fail(DUM_ERR_FORMAT, "the model names more columns than its %d", scorer->cols);
     }
-    DUMI_REQUIRE(count == scorer->cols, DUM_ERR_FORMAT, "the model names %d columns of %d", count, scorer->cols);
+    DUMI_REQUIRE(count == scorer->cols, DUM_ERR_FORMAT, "the model names %d columns of %d", count,
+                 scorer->cols);
     return dumi_names_copy(scorer->context, names, count, &scorer->names);
 }
 
@@ -109,8 +110,8 @@ done:
 static dum_status create_by_file(dum_context *context, const dumi_reader *reader, dum_scorer **out)
 {
     const char *kind = dumi_reader_meta(reader, "dum.kind");
-    DUMI_REQUIRE(strncmp(kind, "scorer.", 7) == 0, DUM_ERR_FORMAT, "the model is of kind \"%.40s\", expected a scorer",
-                 kind);
+    DUMI_REQUIRE(strncmp(kind, "scorer.", 7) == 0, DUM_ERR_FORMAT,
+                 "the model is of kind \"%.40s\", expected a scorer", kind);
     DUMI_REQUIRE(dumi_scorer_find_kind(kind + 7) != NULL, DUM_ERR_UNSUPPORTED,
                  "the model is of kind \"%.40s\", which libdum %s does not know", kind, DUM_VERSION);
     return dum_scorer_create(context, kind + 7, out);

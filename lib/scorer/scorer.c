@@ -198,8 +198,8 @@ static dum_status gather_part(const dum_dataset *view, const int64_t *indices, i
 
 static dum_dataset view_of(const part *p, int64_t rows)
 {
-    return (dum_dataset){.context = p->whole->context, .rows = rows, .cols = p->whole->cols,
-                         .gather = gather_part, .user = p};
+    return (dum_dataset){
+        .context = p->whole->context, .rows = rows, .cols = p->whole->cols, .gather = gather_part, .user = p};
 }
 
 /* Fits `made`, which has the options but no state, and calibrates it. */
@@ -216,8 +216,8 @@ static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dat
     const dum_dataset held_out = view_of(&held_part, held), training = view_of(&train_part, data->rows - held);
     DUMI_REQUIRE(held == 0 || options->pairs == NULL, DUM_ERR_ARGUMENT,
                  "option holdout and options.pairs do not go together: hold rows out yourself and calibrate");
-    const dum_status status = made->kind->fit(made->context, made->values, old->state, held > 0 ? &training : data,
-                                              options, &made->state);
+    const dum_status status = made->kind->fit(made->context, made->values, old->state,
+                                              held > 0 ? &training : data, options, &made->state);
     if (made->state == NULL)
         return status;
     made->cols = data->cols;

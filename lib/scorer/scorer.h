@@ -23,8 +23,8 @@ typedef struct dumi_scorer_kind {
     dum_status (*score)(const double *values, void *state, const float *data, int64_t rows, int32_t cols,
                         int64_t row_stride, double *scores);
     /* As dum_scorer_explain for one row, which may be changed; NULL: UNSUPPORTED. */
-    dum_status (*explain)(const double *values, void *state, int64_t row, float *x, float *scratch, float *share,
-                          float *deviation);
+    dum_status (*explain)(const double *values, void *state, int64_t row, float *x, float *scratch,
+                          float *share, float *deviation);
     /* Tensors of the state. `prepared` is one allocation that must outlive the writer, such as weights
      * brought back from a device; NULL where there is nothing to prepare. */
     dum_status (*prepare_write)(const void *state, void **prepared);

@@ -13,11 +13,13 @@ dum_status dumi_classes_create(const double *scores, const uint8_t *labels, int6
     memset(out, 0, sizeof *out);
     for (int64_t i = 0; i < n; i++) {
         DUMI_REQUIRE(!isnan(scores[i]), DUM_ERR_NONFINITE, "scores[%lld] is NaN", (long long)i);
-        DUMI_REQUIRE(labels[i] <= 1, DUM_ERR_ARGUMENT, "labels[%lld] is %d, expected 0 or 1", (long long)i, labels[i]);
+        DUMI_REQUIRE(labels[i] <= 1, DUM_ERR_ARGUMENT, "labels[%lld] is %d, expected 0 or 1", (long long)i,
+                     labels[i]);
         out->positives += labels[i];
     }
     out->negatives = n - out->positives;
-    DUMI_REQUIRE((uint64_t)n <= SIZE_MAX / sizeof *out->all, DUM_ERR_NOMEM, "n is %lld: too many", (long long)n);
+    DUMI_REQUIRE((uint64_t)n <= SIZE_MAX / sizeof *out->all, DUM_ERR_NOMEM, "n is %lld: too many",
+                 (long long)n);
     out->all = malloc((size_t)n * sizeof *out->all);
     DUMI_REQUIRE(out->all != NULL, DUM_ERR_NOMEM, "allocation for %lld scores failed", (long long)n);
     out->positive = out->all;

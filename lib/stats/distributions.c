@@ -7,12 +7,12 @@
 /* Acklam's rational start (relative error 1e-9), then one step of Halley's method on erfc. */
 double dumi_normal_quantile(double p)
 {
-    static const double a[] = {-3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02,
-                               1.383577518672690e+02, -3.066479806614716e+01, 2.506628277459239e+00};
+    static const double a[] = {-3.969683028665376e+01, 2.209460984245205e+02,  -2.759285104469687e+02,
+                               1.383577518672690e+02,  -3.066479806614716e+01, 2.506628277459239e+00};
     static const double b[] = {-5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02,
                                6.680131188771972e+01, -1.328068155288572e+01};
     static const double c[] = {-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
-                               -2.549732539343734e+00, 4.374664141464968e+00, 2.938163982698783e+00};
+                               -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00};
     static const double d[] = {7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
                                3.754408661907416e+00};
     const double tail = fmin(p, 1 - p);
@@ -35,8 +35,8 @@ double dumi_normal_quantile(double p)
 /* What Stirling's formula leaves of log gamma(x): a series for x >= 10. */
 static double stirling_rest(double x)
 {
-    static const double terms[] = {1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188, -691.0 / 360360,
-                                   1.0 / 156, -3617.0 / 122400};
+    static const double terms[] = {1.0 / 12,   -1.0 / 360,      1.0 / 1260, -1.0 / 1680,
+                                   1.0 / 1188, -691.0 / 360360, 1.0 / 156,  -3617.0 / 122400};
     const double inverse = 1 / x, square = inverse * inverse;
     double sum = 0;
     for (int i = 7; i >= 0; i--)
@@ -49,7 +49,8 @@ static double log_half_ratio(double x)
 {
     double shift = 0;
     for (; x < 10; x += 1)
-        shift += log1p(-0.5 / (x + 0.5)); /* gamma(x + 1/2) / gamma(x) = (x / (x + 1/2)) gamma(x + 3/2) / gamma(x + 1) */
+        shift += log1p(
+            -0.5 / (x + 0.5)); /* gamma(x + 1/2) / gamma(x) = (x / (x + 1/2)) gamma(x + 3/2) / gamma(x + 1) */
     /* Stirling: x log1p(1 / 2x) - 1/2 + log(x) / 2 + the difference of the rests. */
     return shift + x * log1p(0.5 / x) - 0.5 + 0.5 * log(x) + stirling_rest(x + 0.5) - stirling_rest(x);
 }

@@ -13,7 +13,8 @@ static dum_status read_options(const dum_interval_options *options, bool delong,
 {
     DUMI_TRY(dumi_read_struct("options", own, sizeof *own, sizeof *own, options));
     DUMI_REQUIRE(own->confidence >= 0 && own->confidence < 1, DUM_ERR_ARGUMENT,
-                 "options.confidence is %g, expected more than 0 and less than 1, or 0 for 0.95", own->confidence);
+                 "options.confidence is %g, expected more than 0 and less than 1, or 0 for 0.95",
+                 own->confidence);
     DUMI_REQUIRE(own->resamples >= 0 && own->resamples <= 1000000, DUM_ERR_ARGUMENT,
                  "options.resamples is %d, expected 0 (1000) to 1000000", own->resamples);
     DUMI_REQUIRE(own->method >= DUM_INTERVAL_DEFAULT && own->method <= DUM_INTERVAL_BOOTSTRAP, DUM_ERR_ARGUMENT,
@@ -69,8 +70,8 @@ done:
     return status;
 }
 
-dum_status dum_auroc(const double *scores, const uint8_t *labels, int64_t n, const dum_interval_options *options,
-                     dum_estimate *out)
+dum_status dum_auroc(const double *scores, const uint8_t *labels, int64_t n,
+                     const dum_interval_options *options, dum_estimate *out)
 {
     const measure m = {dumi_auroc_of, true, true};
     return estimate(&m, scores, labels, n, options, out);
@@ -83,8 +84,8 @@ dum_status dum_average_precision(const double *scores, const uint8_t *labels, in
     return estimate(&m, scores, labels, n, options, out);
 }
 
-dum_status dum_fpr95(const double *scores, const uint8_t *labels, int64_t n, const dum_interval_options *options,
-                     dum_estimate *out)
+dum_status dum_fpr95(const double *scores, const uint8_t *labels, int64_t n,
+                     const dum_interval_options *options, dum_estimate *out)
 {
     const measure m = {dumi_fpr95_of, true, false};
     return estimate(&m, scores, labels, n, options, out);

@@ -96,7 +96,8 @@ dum_status dum_ttest(const double *a, int64_t n_a, const double *b, int64_t n_b,
     DUMI_REQUIRE(kind == DUM_TTEST_WELCH || n_a + n_b >= 3, DUM_ERR_ARGUMENT,
                  "n_a + n_b is %lld, a pooled test needs 3 or more", (long long)(n_a + n_b));
     DUMI_REQUIRE(kind == DUM_TTEST_POOLED || (n_a >= 2 && n_b >= 2), DUM_ERR_ARGUMENT,
-                 "n_a is %lld and n_b is %lld, Welch's test needs 2 or more of each", (long long)n_a, (long long)n_b);
+                 "n_a is %lld and n_b is %lld, Welch's test needs 2 or more of each", (long long)n_a,
+                 (long long)n_b);
     const sample s_a = summarise(a, n_a), s_b = summarise(b, n_b);
     dum_ttest_result result = {.struct_size = sizeof result};
     DUMI_TRY(test(a, &s_a, b, &s_b, kind, &result));

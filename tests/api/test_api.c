@@ -273,8 +273,8 @@ START_TEST(failing_allocations)
         ck_assert_int_eq(f.c.blocks, 0);
         if (status == DUM_OK)
             break;
-        ck_assert_msg(status == DUM_ERR_NOMEM, "allocation %lld: %s (%s)", (long long)fail_at, dum_status_name(status),
-                      dum_error_message());
+        ck_assert_msg(status == DUM_ERR_NOMEM, "allocation %lld: %s (%s)", (long long)fail_at,
+                      dum_status_name(status), dum_error_message());
         failures++;
     }
     ck_assert_int_gt(failures, 100);
@@ -656,7 +656,8 @@ START_TEST(pairs)
     for (int i = 0; i < ROWS * COLS; i++)
         views[i] = rows[i] + (rows[i / COLS * COLS] > 0 ? 1.0f : 0.05f) * (i % 2 ? 1.0f : -1.0f);
     dum_context *context = new_context(1);
-    dum_dataset *data = new_dataset(context, rows, ROWS, COLS), *second = new_dataset(context, views, ROWS, COLS);
+    dum_dataset *data = new_dataset(context, rows, ROWS, COLS),
+                *second = new_dataset(context, views, ROWS, COLS);
     dum_dataset *shorter = new_dataset(context, views, ROWS - 1, COLS);
     dum_fit_options options;
     DUM_INIT(options);

@@ -43,8 +43,8 @@ static void check_close(const float *a, const float *b, size_t count, double tol
 {
     for (size_t i = 0; i < count; i++) {
         const double scale = 1 + fabs((double)b[i]);
-        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= tolerance * scale, "element %zu of %zu: %g, expected %g",
-                      i, count, (double)a[i], (double)b[i]);
+        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= tolerance * scale,
+                      "element %zu of %zu: %g, expected %g", i, count, (double)a[i], (double)b[i]);
     }
 }
 
@@ -86,9 +86,19 @@ static void one_gemm(pair *p, dumi_rng *rng, int32_t m, int32_t n, int32_t k, ui
     float *bias = random_floats(rng, (size_t)n), *mask = random_floats(rng, (size_t)m * (size_t)n);
     float *c = random_floats(rng, c_count), *expected = random_floats(rng, c_count);
     memcpy(expected, c, c_count * sizeof *c); /* what lies between the rows must stay */
-    dumi_gemm g = {.m = m, .n = n, .k = k, .a = a, .a_row = a_row, .a_col = a_col, .b = b, .b_row = b_row,
-                   .b_col = b_col, .c_row = n + pad, .bias = flags & 16 ? bias : NULL,
-                   .mask = flags & 32 ? mask : NULL, .relu = flags & 64};
+    dumi_gemm g = {.m = m,
+                   .n = n,
+                   .k = k,
+                   .a = a,
+                   .a_row = a_row,
+                   .a_col = a_col,
+                   .b = b,
+                   .b_row = b_row,
+                   .b_col = b_col,
+                   .c_row = n + pad,
+                   .bias = flags & 16 ? bias : NULL,
+                   .mask = flags & 32 ? mask : NULL,
+                   .relu = flags & 64};
     dumi_gemm reference = g;
     g.c = c;
     reference.c = expected;
@@ -133,14 +143,30 @@ START_TEST(gemm_is_bitwise_stable)
         dumi_stream *stream;
         ck_assert_int_eq(backend->stream_create(context, threads, M, N, &stream), DUM_OK);
         float *to = threads == 1 ? first : c;
-        dumi_gemm g = {.m = M, .n = N, .k = K, .a = a, .a_row = K, .a_col = 1, .b = b, .b_row = N, .b_col = 1,
-                       .c = to, .c_row = N};
+        dumi_gemm g = {.m = M,
+                       .n = N,
+                       .k = K,
+                       .a = a,
+                       .a_row = K,
+                       .a_col = 1,
+                       .b = b,
+                       .b_row = N,
+                       .b_col = 1,
+                       .c = to,
+                       .c_row = N};
         backend->gemm(stream, &g);
         ck_assert_mem_eq(to, first, M * N * sizeof *to);
         dumi_packed *packed = backend->pack(context, b, K, N);
         for (int32_t row = 0; row < M; row += 37) {
-            g = (dumi_gemm){.m = 1, .n = N, .k = K, .a = a + row * K, .a_row = K, .a_col = 1, .packed = packed,
-                            .c = c, .c_row = N};
+            g = (dumi_gemm){.m = 1,
+                            .n = N,
+                            .k = K,
+                            .a = a + row * K,
+                            .a_row = K,
+                            .a_col = 1,
+                            .packed = packed,
+                            .c = c,
+                            .c_row = N};
             backend->gemm(stream, &g);
             ck_assert_mem_eq(c, first + row * N, N * sizeof *c);
         }
@@ -200,8 +226,8 @@ START_TEST(optimisers_match)
             for (size_t j = 0; j < count; j++)
                 ours[i][j] = theirs[i][j] = fabsf(theirs[i][j]);
         }
-        const dumi_step step = {.rate = 0.01f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f,
-                                .decay = 0.1f, .scale = 0.5f};
+        const dumi_step step = {
+            .rate = 0.01f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .decay = 0.1f, .scale = 0.5f};
         p.o->adam(p.other_stream, count, &step, gradient, theirs[0], theirs[1], theirs[2]);
         p.r->adam(p.ref_stream, count, &step, gradient, ours[0], ours[1], ours[2]);
         p.o->sgd(p.other_stream, count, &step, gradient, theirs[0], theirs[1]);

@@ -25,7 +25,7 @@ static void mutate(const uint8_t *data, size_t size)
         exit(1);
     memcpy(copy, data, size);
     for (uint32_t i = next() % 4; size > 0 && i < 4; i++)
-        copy[next() % size] = next() % 2 ? (uint8_t)next() : (uint8_t)"0\"{}[]:,9\n"[next() % 10];
+        copy[next() % size] = next() % 2 ? (uint8_t)next() : (uint8_t) "0\"{}[]:,9\n"[next() % 10];
     LLVMFuzzerTestOneInput(copy, next() % 3 != 0 || size == 0 ? size : next() % size);
     free(copy);
 }

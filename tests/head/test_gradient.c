@@ -55,8 +55,13 @@ static void close_fixture(fixture *f)
 
 static dumi_head_shape head_shape(const fixture *f)
 {
-    return (dumi_head_shape){.rows = ROWS, .cols = COLS, .outputs = f->v.outputs, .bound = f->v.bound,
-                             .bound_scale = 3, .anchor = f->v.anchor, .epsilon = 1e-3f,
+    return (dumi_head_shape){.rows = ROWS,
+                             .cols = COLS,
+                             .outputs = f->v.outputs,
+                             .bound = f->v.bound,
+                             .bound_scale = 3,
+                             .anchor = f->v.anchor,
+                             .epsilon = 1e-3f,
                              .offset = f->parameters + f->mlp.parameters};
 }
 
@@ -70,8 +75,13 @@ static double loss(fixture *f)
         ck_ok(f->backend->local_loss(f->stream, ROWS, f->v.outputs, f->s, f->t, f->d_s, &value));
         return value;
     }
-    const dumi_poe_shape poe = {.rows = ROWS, .cols = COLS, .outputs = f->v.outputs, .split = ROWS / 2,
-                                .nested = f->v.nested, .cosine = f->v.cosine, .temperature = 0.5f,
+    const dumi_poe_shape poe = {.rows = ROWS,
+                                .cols = COLS,
+                                .outputs = f->v.outputs,
+                                .split = ROWS / 2,
+                                .nested = f->v.nested,
+                                .cosine = f->v.cosine,
+                                .temperature = 0.5f,
                                 .prior = (float)f->v.prior};
     ck_ok(f->backend->poe_loss(f->stream, &poe, f->z, f->s, f->d_s, &value));
     return value;
@@ -81,7 +91,8 @@ static void gradient(fixture *f, float *out)
 {
     loss(f);
     const dumi_head_shape shape = head_shape(f);
-    f->backend->head_backward(f->stream, &shape, f->activations.output, f->d_s, f->d_o, out + f->mlp.parameters);
+    f->backend->head_backward(f->stream, &shape, f->activations.output, f->d_s, f->d_o,
+                              out + f->mlp.parameters);
     dumi_mlp_backward(f->stream, f->backend, &f->mlp, f->parameters, ROWS, f->z, &f->activations, f->d_o, out);
 }
 
@@ -118,8 +129,12 @@ static void check_gradient(variant v)
 START_TEST(gradients)
 {
     for (int bits = 0; bits < 64; bits++) {
-        const variant v = {.poe = bits & 1, .nested = bits & 2, .cosine = bits & 4, .anchor = bits & 8,
-                           .bound = bits & 16 ? DUMI_BOUND_TANH : DUMI_BOUND_NONE, .outputs = bits & 32 ? COLS : 1,
+        const variant v = {.poe = bits & 1,
+                           .nested = bits & 2,
+                           .cosine = bits & 4,
+                           .anchor = bits & 8,
+                           .bound = bits & 16 ? DUMI_BOUND_TANH : DUMI_BOUND_NONE,
+                           .outputs = bits & 32 ? COLS : 1,
                            .prior = bits & 2 ? 0.1 : 0};
         check_gradient(v);
     }
@@ -131,7 +146,8 @@ START_TEST(poe_invariants)
 {
     for (int bits = 0; bits < 8; bits++) {
         fixture f;
-        open_fixture(&f, (variant){.poe = true, .nested = bits & 1, .cosine = bits & 2, .outputs = bits & 4 ? COLS : 1});
+        open_fixture(
+            &f, (variant){.poe = true, .nested = bits & 1, .cosine = bits & 2, .outputs = bits & 4 ? COLS : 1});
         const double before = loss(&f);
         for (int32_t j = 0; j < f.v.outputs; j++) {
             double sum = 0;
@@ -153,8 +169,8 @@ START_TEST(poe_extremes)
     open_fixture(&f, (variant){.poe = true, .nested = true, .outputs = COLS});
     for (int i = 0; i < ROWS * COLS; i++)
         f.s[i] = (float)(i % 7 * 300 - 900);
-    const dumi_poe_shape poe = {.rows = ROWS, .cols = COLS, .outputs = COLS, .split = ROWS / 2, .nested = true,
-                                .temperature = 0.07f};
+    const dumi_poe_shape poe = {
+        .rows = ROWS, .cols = COLS, .outputs = COLS, .split = ROWS / 2, .nested = true, .temperature = 0.07f};
     double value;
     ck_ok(f.backend->poe_loss(f.stream, &poe, f.z, f.s, f.d_s, &value));
     ck_assert(isfinite(value));

@@ -14,8 +14,9 @@ START_TEST(eigenvectors)
     for (int i = 0; i < D; i++)
         for (int j = 0; j <= i; j++)
             /* rank-deficient in part, with equal eigenvalues */
-            copy[i * D + j] = copy[j * D + i] = a[i * D + j] = a[j * D + i] =
-                i < 30 ? dumi_rng_normal(&rng) : i == j ? 2.0 : 0.0;
+            copy[i * D + j] = copy[j * D + i] = a[i * D + j] = a[j * D + i] = i < 30   ? dumi_rng_normal(&rng)
+                                                                              : i == j ? 2.0
+                                                                                       : 0.0;
     ck_assert(dumi_eigen(D, a, vectors, values, work));
     for (int k = 0; k < D; k++) {
         for (int i = 0; i < D; i++) {

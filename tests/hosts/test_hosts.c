@@ -171,7 +171,8 @@ START_TEST(fork_after_use)
         if (child == 0) {
             alarm(60);
             dum_scorer *own;
-            int bad = score_everything(scorer) != 0 || fit(context, &own) != DUM_OK || score_everything(own) != 0;
+            int bad =
+                score_everything(scorer) != 0 || fit(context, &own) != DUM_OK || score_everything(own) != 0;
             dum_scorer_destroy(own);
             dum_scorer_destroy(scorer);
             dum_context_destroy(context);

@@ -82,7 +82,8 @@ START_TEST(utf8)
 {
     static const char good[] = "plain \xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80";
     ck_assert(dumi_utf8_valid(good, sizeof good - 1));
-    static const char *const bad[] = {"\x80", "\xC3", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE0\x80\x80"};
+    static const char *const bad[] = {"\x80",        "\xC3", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                                      "\xE0\x80\x80"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert(!dumi_utf8_valid(bad[i], strlen(bad[i])));
 }
@@ -151,7 +152,8 @@ START_TEST(truncated_and_flipped)
              * the same. */
             if (status == DUM_OK)
                 dumi_reader_close(reader);
-            ck_assert_msg(status != DUM_OK || strchr("\n\t\rA", bytes[at]) != NULL, "byte %zu, now %d", at, bytes[at]);
+            ck_assert_msg(status != DUM_OK || strchr("\n\t\rA", bytes[at]) != NULL, "byte %zu, now %d", at,
+                          bytes[at]);
             bytes[at] ^= (unsigned char)(1 << bit);
         }
     }
@@ -175,7 +177,8 @@ static dum_status open_header(const char *header, size_t data)
     return status;
 }
 
-#define META "\"__metadata__\":{\"dum.format\":\"1\",\"dum.min_reader\":\"1\",\"dum.writer\":\"w\",\"dum.kind\":\"k\"}"
+#define META                                                                                                   \
+    "\"__metadata__\":{\"dum.format\":\"1\",\"dum.min_reader\":\"1\",\"dum.writer\":\"w\",\"dum.kind\":\"k\"}"
 
 START_TEST(hostile_headers)
 {
@@ -198,13 +201,16 @@ START_TEST(hostile_headers)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[02],\"data_offsets\":[0,8]}}", 8, "integer"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8, "does not end"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,2],\"data_offsets\":[0,8]}}", 8, "too long"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "overflows"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
+         "overflows"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,8]}}", 8, "integer"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 16, "gap"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-         "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12, "gap"},
+         "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+         12, "gap"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-         "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", 16, "one name"},
+         "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}",
+         16, "one name"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "twice"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"more\":[2],\"data_offsets\":[0,8]}}", 8, "unknown key"},
         {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "needs dtype"},
@@ -223,9 +229,12 @@ START_TEST(hostile_headers)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         ck_fails(open_header(cases[i].header, cases[i].data), DUM_ERR_FORMAT, cases[i].message);
-    ck_fails(open_header("{\"__metadata__\":{\"dum.format\":\"9\",\"dum.min_reader\":\"9\",\"dum.writer\":\"libdum 7.0\","
-                         "\"dum.kind\":\"k\"}}", 0),
-             DUM_ERR_VERSION, "libdum 7.0");
+    ck_fails(
+        open_header(
+            "{\"__metadata__\":{\"dum.format\":\"9\",\"dum.min_reader\":\"9\",\"dum.writer\":\"libdum 7.0\","
+            "\"dum.kind\":\"k\"}}",
+            0),
+        DUM_ERR_VERSION, "libdum 7.0");
     unsigned char huge[16] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F};
     dumi_reader *reader;
     ck_fails(dumi_reader_open(context, huge, sizeof huge, &reader), DUM_ERR_FORMAT, "more than the file");
@@ -308,7 +317,7 @@ START_TEST(failing_writes)
         size_t size;
         ck_ok(dumi_file_read(context, path, 1 << 20, &bytes, &size));
         const bool is_old = size == sizeof old && memcmp(bytes, old, size) == 0;
-        const bool is_new = size == sizeof new && memcmp(bytes, new, size) == 0;
+        const bool is_new = size == sizeof new &&memcmp(bytes, new, size) == 0;
         dumi_free(context, bytes);
         ck_assert(is_old || is_new);
         if (status == DUM_OK) {
@@ -334,7 +343,8 @@ START_TEST(odd_paths)
     ck_fails(dumi_file_read(context, folder, 1 << 20, &bytes, &size), DUM_ERR_IO, "not a regular file");
     ck_fails(dumi_file_read(context, in_folder("none"), 1 << 20, &bytes, &size), DUM_ERR_IO, "No such file");
     ck_assert_int_eq(mkfifo(in_folder("fifo"), 0600), 0);
-    ck_fails(dumi_file_read(context, in_folder("fifo"), 1 << 20, &bytes, &size), DUM_ERR_IO, "not a regular file");
+    ck_fails(dumi_file_read(context, in_folder("fifo"), 1 << 20, &bytes, &size), DUM_ERR_IO,
+             "not a regular file");
     dumi_npy *npy;
     ck_fails(dumi_npy_open(context, in_folder("fifo"), &npy), DUM_ERR_IO, "not a regular file");
     ck_fails(dumi_npy_open(context, in_folder("none"), &npy), DUM_ERR_IO, "No such file");
@@ -428,7 +438,8 @@ START_TEST(npy_refuses)
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2, 1, 1), }", "more than 2 dimensions"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "0 dimensions"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (-3, 2), }", "bad shape"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 9223372036854775807), }", "bad shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 9223372036854775807), }",
+         "bad shape"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (72057594037927935, 3), }", "says"},
         {"{'descr': '<f4', 'fortran_order': False}", "lacks a key"},
         {"{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (3, 2)}", "twice"},
@@ -443,7 +454,8 @@ START_TEST(npy_refuses)
         const size_t size = make_npy(bytes, 1, cases[i].header, weights, sizeof weights);
         ck_fails(dumi_npy_parse("x", bytes, size, &header), DUM_ERR_FORMAT, cases[i].message);
     }
-    ck_fails(dumi_npy_parse("x", (const unsigned char *)"PK\x03\x04 not npy", 12, &header), DUM_ERR_FORMAT, "begin");
+    ck_fails(dumi_npy_parse("x", (const unsigned char *)"PK\x03\x04 not npy", 12, &header), DUM_ERR_FORMAT,
+             "begin");
     bytes[6] = 4;
     ck_fails(dumi_npy_parse("x", bytes, 100, &header), DUM_ERR_FORMAT, "version");
 }

@@ -185,7 +185,8 @@ START_TEST(ttest_matches)
     for (int i = 0; i < n; i++)
         a[i] = sequence(i, 7919, 10007, 0) + ttest_cases[_i].offset;
     for (int i = 0; i < m; i++)
-        b[i] = sequence(i, 104729, 15013, 0) * ttest_cases[_i].scale + (ttest_cases[_i].offset + ttest_cases[_i].shift);
+        b[i] = sequence(i, 104729, 15013, 0) * ttest_cases[_i].scale +
+               (ttest_cases[_i].offset + ttest_cases[_i].shift);
     dum_ttest_result r;
     DUM_INIT(r);
     ck_ok(dum_ttest(a, n, b, m, ttest_cases[_i].welch ? DUM_TTEST_WELCH : DUM_TTEST_POOLED, &r));

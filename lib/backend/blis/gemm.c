@@ -125,11 +125,11 @@ static void multiply_block(block *x)
     const dumi_gemm *g = x->g;
     const dumi_blis_kernel *kernel = stream->kernel;
     const double moved = 4.0 * x->deep;
-    dumi_parallel(stream->context, stream->threads, (x->rows + kernel->mr - 1) / kernel->mr,
-                  moved * x->rows, pack_a_task, x);
+    dumi_parallel(stream->context, stream->threads, (x->rows + kernel->mr - 1) / kernel->mr, moved * x->rows,
+                  pack_a_task, x);
     if (g->packed != NULL) {
-        x->b = g->packed->panels + (int64_t)x->depth * dumi_round_up(g->n, kernel->nr) +
-               (int64_t)x->col * x->deep;
+        x->b =
+            g->packed->panels + (int64_t)x->depth * dumi_round_up(g->n, kernel->nr) + (int64_t)x->col * x->deep;
     } else {
         dumi_parallel(stream->context, stream->threads, (x->cols + kernel->nr - 1) / kernel->nr,
                       moved * x->cols, pack_b_task, x);

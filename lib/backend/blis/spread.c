@@ -89,25 +89,40 @@ static void search_tile(dumi_stream *stream, search *x)
         x->tile_points = x->points - x->point < TILE_POINTS ? x->points - x->point : TILE_POINTS;
         const float *points = x->p + (int64_t)x->point * x->cols;
         dumi_blis_gemm(stream, &(dumi_gemm){
-                                   .m = x->queries, .n = x->tile_points, .k = x->cols,
-                                   .a = x->q + (int64_t)x->query * x->cols, .a_row = x->cols, .a_col = 1,
-                                   .b = points, .b_row = 1, .b_col = x->cols,
-                                   .c = x->scratch->products[0], .c_row = TILE_POINTS,
+                                   .m = x->queries,
+                                   .n = x->tile_points,
+                                   .k = x->cols,
+                                   .a = x->q + (int64_t)x->query * x->cols,
+                                   .a_row = x->cols,
+                                   .a_col = 1,
+                                   .b = points,
+                                   .b_row = 1,
+                                   .b_col = x->cols,
+                                   .c = x->scratch->products[0],
+                                   .c_row = TILE_POINTS,
                                });
         for (int32_t j = 0; j < x->tile_points; j++)
             x->scratch->squares[j] = square_norm(x->cols, points + (int64_t)j * x->cols);
         dumi_parallel(stream->context, stream->threads, x->queries, 4.0 * x->queries * x->tile_points,
                       collect_task, x);
     }
-    dumi_parallel(stream->context, stream->threads, x->queries, 3.0 * x->queries * x->k * x->cols,
-                  measure_task, x);
+    dumi_parallel(stream->context, stream->threads, x->queries, 3.0 * x->queries * x->k * x->cols, measure_task,
+                  x);
 }
 
 void dumi_blis_spread(dumi_stream *stream, int32_t queries, int32_t points, int32_t cols, const float *q,
                       const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t)
 {
-    search x = {.scratch = stream->search, .points = points, .cols = cols, .k = k, .outputs = outputs,
-                .keep = candidates(k, points), .q = q, .p = p, .exclude = exclude, .t = t};
+    search x = {.scratch = stream->search,
+                .points = points,
+                .cols = cols,
+                .k = k,
+                .outputs = outputs,
+                .keep = candidates(k, points),
+                .q = q,
+                .p = p,
+                .exclude = exclude,
+                .t = t};
     for (x.query = 0; x.query < queries; x.query += TILE_QUERIES) {
         x.queries = queries - x.query < TILE_QUERIES ? queries - x.query : TILE_QUERIES;
         search_tile(stream, &x);

@@ -48,8 +48,7 @@ void dumi_ref_unit(dumi_stream *stream, int32_t rows, int32_t cols, float *z)
     }
 }
 
-void dumi_ref_head(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *z,
-                   float *s)
+void dumi_ref_head(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *z, float *s)
 {
     (void)stream;
     const float c = shape->bound_scale;
@@ -64,8 +63,8 @@ void dumi_ref_head(dumi_stream *stream, const dumi_head_shape *shape, const floa
     }
 }
 
-void dumi_ref_head_backward(dumi_stream *stream, const dumi_head_shape *shape, const float *o,
-                            const float *d_s, float *d_o, float *d_offset)
+void dumi_ref_head_backward(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *d_s,
+                            float *d_o, float *d_offset)
 {
     (void)stream;
     const int64_t count = (int64_t)shape->rows * shape->outputs;
@@ -158,7 +157,8 @@ dum_status dumi_ref_norm(dumi_stream *stream, int32_t rows, int32_t outputs, int
                 sum += (double)row[j];
             scores[i] = sum / outputs;
         } else {
-            scores[i] = norm == DUMI_NORM_L2 ? 0.5 * log_sum_exp(outputs, row, 2) : log_sum_exp(outputs, row, 1);
+            scores[i] =
+                norm == DUMI_NORM_L2 ? 0.5 * log_sum_exp(outputs, row, 2) : log_sum_exp(outputs, row, 1);
         }
     }
     return DUM_OK;

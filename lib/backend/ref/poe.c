@@ -88,7 +88,8 @@ static double mean_gradient(const dumi_poe_shape *shape, const products *p, doub
 
 /* Adds this bag's part of the gradient by s. d mean / d s_i = -share_i (z_i - mean), and the loss is minus
  * the similarity: the signs cancel. */
-static void add_gradient(const block *b, int32_t first, int32_t end, const joined *g, const double *slope, float *d_s)
+static void add_gradient(const block *b, int32_t first, int32_t end, const joined *g, const double *slope,
+                         float *d_s)
 {
     const int32_t outputs = b->shape->outputs;
     for (int64_t i = first; i < end; i++) {
@@ -118,8 +119,8 @@ static double add_prior(const dumi_poe_shape *shape, const float *s, float *d_s)
     return weight * sum;
 }
 
-dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, const float *z,
-                             const float *s, float *d_s, double *loss)
+dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, const float *z, const float *s,
+                             float *d_s, double *loss)
 {
     (void)stream;
     const int32_t second = shape->nested ? 0 : shape->split;

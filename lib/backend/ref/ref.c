@@ -140,8 +140,7 @@ void dumi_neighbour_spread(const dumi_neighbour *list, int32_t k, int32_t cols, 
     for (int32_t c = 0; c < cols; c++) {
         double sum = 0;
         for (int32_t j = 0; j < k; j++) {
-            const double difference =
-                (double)points[(int64_t)list[j].index * cols + c] - (double)query[c];
+            const double difference = (double)points[(int64_t)list[j].index * cols + c] - (double)query[c];
             sum += difference * difference;
         }
         if (outputs > 1)

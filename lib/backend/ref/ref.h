@@ -17,14 +17,13 @@ void dumi_ref_colsum(dumi_stream *stream, int32_t rows, int32_t cols, const floa
 void dumi_ref_affine(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, const float *shift,
                      const float *scale, float *out);
 void dumi_ref_unit(dumi_stream *stream, int32_t rows, int32_t cols, float *z);
-void dumi_ref_head(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *z,
-                   float *s);
-void dumi_ref_head_backward(dumi_stream *stream, const dumi_head_shape *shape, const float *o,
-                            const float *d_s, float *d_o, float *d_offset);
+void dumi_ref_head(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *z, float *s);
+void dumi_ref_head_backward(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *d_s,
+                            float *d_o, float *d_offset);
 dum_status dumi_ref_local_loss(dumi_stream *stream, int32_t rows, int32_t outputs, const float *s,
                                const float *t, float *d_s, double *loss);
-dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, const float *z,
-                             const float *s, float *d_s, double *loss);
+dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, const float *z, const float *s,
+                             float *d_s, double *loss);
 dum_status dumi_ref_sum_squares(dumi_stream *stream, size_t count, const float *x, double *sum);
 void dumi_ref_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                    float *weights, float *first, float *second);
