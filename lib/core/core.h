@@ -8,6 +8,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* A loop that is compiled for wider vectors too and chosen when the library is loaded. Contraction is off, so the
+ * bits are the same. */
+#ifdef DUMI_HAVE_TARGET_CLONES
+#define DUMI_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define DUMI_CLONES
+#endif
+
 /* ---- Errors: recorded per thread --------------------------------------------------------- */
 
 /* Records status and message for this thread and returns status: `return dumi_fail(...)`. */

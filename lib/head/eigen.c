@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static double dot(int32_t count, const double *restrict x, const double *restrict y)
+DUMI_CLONES static double dot(int32_t count, const double *restrict x, const double *restrict y)
 {
     double sum[4] = {0, 0, 0, 0};
     int32_t i = 0;
@@ -17,7 +17,7 @@ static double dot(int32_t count, const double *restrict x, const double *restric
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-static void add_scaled(int32_t count, double factor, const double *restrict x, double *restrict y)
+DUMI_CLONES static void add_scaled(int32_t count, double factor, const double *restrict x, double *restrict y)
 {
     for (int32_t i = 0; i < count; i++)
         y[i] += factor * x[i];
@@ -87,17 +87,50 @@ static void accumulate(int32_t d, const double *a, const double *beta, double *v
     }
 }
 
-static void rotate(int32_t d, double c, double s, double *restrict low, double *restrict high)
+/* Rotations of neighbouring rows, kept back so that many are applied while a strip of columns is in cache. */
+typedef struct {
+    int32_t row;
+    double c, s;
+} rotation;
+
+enum { STRIP = 32 };
+
+typedef struct {
+    dum_context *context;
+    int32_t d, capacity, count;
+    rotation *list;
+    double *vectors;
+} rotations;
+
+DUMI_CLONES static void rotate(int32_t count, double c, double s, double *restrict low, double *restrict high)
 {
-    for (int32_t i = 0; i < d; i++) {
+    for (int32_t i = 0; i < count; i++) {
         const double held = high[i];
         high[i] = s * low[i] + c * held;
         low[i] = c * low[i] - s * held;
     }
 }
 
+static void apply_to_strip(void *argument, int64_t strip, int32_t worker)
+{
+    (void)worker;
+    const rotations *r = argument;
+    const int32_t first = (int32_t)strip * STRIP, count = r->d - first < STRIP ? r->d - first : STRIP;
+    for (int32_t i = 0; i < r->count; i++) {
+        double *low = r->vectors + (int64_t)r->list[i].row * r->d + first;
+        rotate(count, r->list[i].c, r->list[i].s, low, low + r->d);
+    }
+}
+
+static void apply(rotations *r)
+{
+    dumi_parallel(r->context, r->context->threads, (r->d + STRIP - 1) / STRIP, 6.0 * r->count * r->d, apply_to_strip,
+                  r);
+    r->count = 0;
+}
+
 /* One implicit QL sweep on the unreduced block first .. last. */
-static void sweep(int32_t d, int32_t first, int32_t last, double *diagonal, double *off, double *vectors)
+static void sweep(int32_t first, int32_t last, double *diagonal, double *off, rotations *kept)
 {
     double g = (diagonal[first + 1] - diagonal[first]) / (2 * off[first]);
     double r = hypot(g, 1);
@@ -119,29 +152,48 @@ static void sweep(int32_t d, int32_t first, int32_t last, double *diagonal, doub
         p = s * r;
         diagonal[i + 1] = g + p;
         g = c * r - b;
-        rotate(d, c, s, vectors + (int64_t)i * d, vectors + (int64_t)(i + 1) * d);
+        kept->list[kept->count++] = (rotation){i, c, s};
     }
     diagonal[first] -= p;
     off[first] = g;
     off[last] = 0;
 }
 
-bool dumi_eigen(int32_t d, double *a, double *vectors, double *values, double *work)
+static bool diagonalise(int32_t d, double *diagonal, double *off, rotations *kept)
 {
-    double *off = work, *beta = work + d, *sums = work + 2 * (int64_t)d;
-    tridiagonal(d, a, values, off, beta);
-    accumulate(d, a, beta, vectors, sums);
     for (int32_t first = 0; first < d; first++) {
         for (int32_t sweeps = 0;; sweeps++) {
             int32_t last = first;
-            while (last + 1 < d && fabs(off[last]) > 1e-16 * (fabs(values[last]) + fabs(values[last + 1])))
+            while (last + 1 < d && fabs(off[last]) > 1e-16 * (fabs(diagonal[last]) + fabs(diagonal[last + 1])))
                 last++;
             if (last == first)
                 break;
             if (sweeps == 100)
                 return false;
-            sweep(d, first, last, values, off, vectors);
+            if (kept->count + d > kept->capacity)
+                apply(kept);
+            sweep(first, last, diagonal, off, kept);
         }
     }
+    apply(kept);
     return true;
+}
+
+dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vectors, double *values)
+{
+    const int32_t capacity = 64 * d;
+    double *work = NULL;
+    rotations kept = {.context = context, .d = d, .capacity = capacity, .vectors = vectors};
+    dum_status status;
+    DUMI_GO(DUMI_NEW(context, work, 3 * (size_t)d));
+    DUMI_GO(DUMI_NEW(context, kept.list, capacity));
+    double *off = work, *beta = work + d, *sums = beta + d;
+    tridiagonal(d, a, values, off, beta);
+    accumulate(d, a, beta, vectors, sums);
+    if (!diagonalise(d, values, off, &kept))
+        status = dumi_fail(DUM_ERR_NONFINITE, "the eigenvectors of the covariance do not converge: use scaling zscore");
+done:
+    dumi_free(context, work);
+    dumi_free(context, kept.list);
+    return status;
 }

@@ -156,11 +156,11 @@ static dum_status load_batch(training *f, int64_t step)
     for (int32_t i = 0; i < f->real; i++)
         f->indices[i] = (int64_t)dumi_permute((uint64_t)f->data->rows, (uint64_t)(first + i),
                                               (uint64_t)f->values[DUMI_SEED], DUMI_RNG_ORDER, (uint32_t)epoch);
-    DUMI_TRY(load_rows(f, f->data, f->z));
-    if (f->poe)
-        return DUM_OK;
-    if (f->options->pairs != NULL)
-        return pair_targets(f);
+    const bool local = !f->poe && f->options->pairs == NULL;
+    if (!local || !dumi_local_rows(&f->local, f->indices, f->real, f->host, f->z))
+        DUMI_TRY(load_rows(f, f->data, f->z));
+    if (!local)
+        return f->poe ? DUM_OK : pair_targets(f);
     if (f->real < f->batch)
         dumi_local_explore(&f->local, step, f->real, f->batch - f->real, f->z, f->host);
     dumi_local_targets(&f->local, f->batch, f->real, f->indices, f->z, f->t);

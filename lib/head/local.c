@@ -222,6 +222,18 @@ static int32_t place(const dumi_local *local, int64_t row)
     return low < local->points && local->rows[low] == row ? low : -1;
 }
 
+bool dumi_local_rows(dumi_local *local, const int64_t *indices, int32_t count, float *scratch, float *z)
+{
+    if (local->cached == NULL)
+        return false;
+    const int32_t cols = local->scaling->cols;
+    for (int32_t i = 0; i < count; i++)
+        for (int32_t j = 0; j < cols; j++)
+            scratch[(int64_t)i * cols + j] = local->host[indices[i] * cols + j] + local->centre[j];
+    local->context->backend->upload(local->stream, z, scratch, (size_t)count * (size_t)cols);
+    return true;
+}
+
 void dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int64_t *indices, const float *z,
                         float *t)
 {

@@ -30,6 +30,8 @@ void dumi_local_destroy(dumi_local *local);
 /* Replaces z (device) from row `first` of the batch on by `count` off-manifold queries of step `step`. */
 void dumi_local_explore(dumi_local *local, int64_t step, int32_t first, int32_t count, float *z,
                         float *scratch);
+/* z (device) of the rows `indices` of the data, where all are in the reservoir; false where not. */
+bool dumi_local_rows(dumi_local *local, const int64_t *indices, int32_t count, float *scratch, float *z);
 /* t (device, rows x outputs) for z: the first `real` of them are the rows `indices` of the data. */
 void dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int64_t *indices, const float *z,
                         float *t);

@@ -126,7 +126,7 @@ static double fourth_powers(int32_t rows, int32_t cols, const float *z)
 typedef struct {
     float *x, *z, *products; /* device: a block, scaled; z'z of it */
     float *host;             /* a block, or z'z, on the host */
-    double *covariance, *vectors, *values, *work;
+    double *covariance, *vectors, *values;
     double fourth;
 } whitening;
 
@@ -184,8 +184,7 @@ static dum_status set_rotation(const pass *p, whitening *w)
 {
     const int32_t d = p->scaling->cols;
     const double mu = shrink(d, (double)p->data->rows, w->fourth, w->covariance);
-    DUMI_REQUIRE(dumi_eigen(d, w->covariance, w->vectors, w->values, w->work), DUM_ERR_NONFINITE,
-                 "the eigenvectors of the covariance do not converge: use scaling zscore");
+    DUMI_TRY(dumi_eigen(p->context, d, w->covariance, w->vectors, w->values));
     for (int32_t j = 0; j < d; j++) {
         /* float32 resolves no eigenvalue below this part of their mean */
         const double value = fmax(w->values[j], 1e-6 * mu), factor = mu > 0 ? 1 / sqrt(value) : 1;
@@ -208,7 +207,6 @@ static dum_status whitening_create(const pass *p, whitening *w)
     DUMI_TRY(DUMI_NEW(p->context, w->covariance, d * d));
     DUMI_TRY(DUMI_NEW(p->context, w->vectors, d * d));
     DUMI_TRY(DUMI_NEW(p->context, w->values, d));
-    DUMI_TRY(DUMI_NEW(p->context, w->work, 3 * d));
     memset(w->covariance, 0, d * d * sizeof *w->covariance);
     return DUM_OK;
 }
@@ -223,7 +221,6 @@ static void whitening_destroy(const pass *p, whitening *w)
     dumi_free(p->context, w->covariance);
     dumi_free(p->context, w->vectors);
     dumi_free(p->context, w->values);
-    dumi_free(p->context, w->work);
 }
 
 static dum_status whiten(const pass *p)

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-void dumi_ref_colsum(dumi_stream *stream, int32_t rows, int32_t cols, const float *a, float *out)
+DUMI_CLONES void dumi_ref_colsum(dumi_stream *stream, int32_t rows, int32_t cols, const float *a, float *out)
 {
     (void)stream;
     memset(out, 0, (size_t)cols * sizeof *out);
@@ -15,7 +15,7 @@ void dumi_ref_colsum(dumi_stream *stream, int32_t rows, int32_t cols, const floa
     }
 }
 
-void dumi_ref_affine(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, const float *shift,
+DUMI_CLONES void dumi_ref_affine(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, const float *shift,
                      const float *scale, float *out)
 {
     (void)stream;
@@ -110,7 +110,7 @@ dum_status dumi_ref_sum_squares(dumi_stream *stream, size_t count, const float *
 }
 
 /* Kingma & Ba 2015; the bias correction is in step->rate and step->epsilon. */
-void dumi_ref_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
+DUMI_CLONES void dumi_ref_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                    float *weights, float *first, float *second)
 {
     (void)stream;
@@ -123,7 +123,7 @@ void dumi_ref_adam(dumi_stream *stream, size_t count, const dumi_step *step, con
     }
 }
 
-void dumi_ref_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
+DUMI_CLONES void dumi_ref_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                   float *weights, float *velocity)
 {
     (void)stream;
