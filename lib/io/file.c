@@ -18,9 +18,9 @@ static int64_t write_file(int file, const void *bytes, size_t size)
     return write(file, bytes, size);
 }
 
-const dumi_file_calls dumi_file_system = {open_file, write_file, fsync, close, rename};
+const dumi_file_calls dumi_file_system = {open_file, write_file, fsync, close, rename, unlink};
 
-static dum_status fail(const char *what, const char *path, int error)
+dum_status dumi_file_fail(const char *what, const char *path, int error)
 {
     char reason[80] = "";
     if (strerror_r(error, reason, sizeof reason) != 0)
@@ -43,6 +43,15 @@ static bool write_all(const dumi_file_calls *calls, int file, const unsigned cha
         size -= (size_t)written;
     }
     return true;
+}
+
+static bool sync_file(const dumi_file_calls *calls, int file)
+{
+    int result;
+    do
+        result = calls->fsync(file);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
 }
 
 /* A name beside `path` that no other thread or process uses. */
@@ -71,7 +80,7 @@ static bool sync_folder(const dumi_file_calls *calls, const char *path, char *fo
     const int file = calls->open(slash == NULL ? "." : length == 0 ? "/" : folder, O_RDONLY | O_CLOEXEC, 0);
     if (file < 0)
         return false;
-    const bool synced = calls->fsync(file) == 0 || errno == EINVAL; /* some file systems cannot */
+    const bool synced = sync_file(calls, file) || errno == EINVAL; /* some file systems cannot */
     const int error = errno;
     calls->close(file);
     errno = error;
@@ -88,24 +97,25 @@ dum_status dumi_file_write(dum_context *context, const dumi_file_calls *calls, c
     dum_status status = DUM_OK;
     const int file = open_temporary(calls, path, name, capacity);
     if (file < 0) {
-        status = fail("create a file beside", path, errno);
+        status = dumi_file_fail("create a file beside", path, errno);
         dumi_free(context, name);
         return status;
     }
-    bool written = write_all(calls, file, bytes, size) && calls->fsync(file) == 0;
+    bool written = write_all(calls, file, bytes, size) && sync_file(calls, file);
     int error = errno;
-    if (calls->close(file) != 0 && written) {
+    /* Interrupted, the file is closed all the same, and on disk since fsync. */
+    if (calls->close(file) != 0 && errno != EINTR && written) {
         written = false;
         error = errno;
     }
     if (!written)
-        status = fail("write", path, error);
+        status = dumi_file_fail("write", path, error);
     else if (calls->rename(name, path) != 0)
-        status = fail("rename the new file to", path, errno);
+        status = dumi_file_fail("rename the new file to", path, errno);
     if (status != DUM_OK)
-        unlink(name);
+        calls->unlink(name);
     else if (!sync_folder(calls, path, name))
-        status = fail("sync the folder of", path, errno);
+        status = dumi_file_fail("sync the folder of", path, errno);
     dumi_free(context, name);
     return status;
 }
@@ -115,8 +125,10 @@ static dum_status read_all(dum_context *context, const char *path, int file, uin
 {
     struct stat about;
     if (fstat(file, &about) != 0)
-        return fail("read", path, errno);
+        return dumi_file_fail("read", path, errno);
     DUMI_REQUIRE(S_ISREG(about.st_mode), DUM_ERR_IO, "%.160s is not a regular file", path);
+    if (most > SIZE_MAX)
+        most = SIZE_MAX;
     DUMI_REQUIRE((uint64_t)about.st_size <= most, DUM_ERR_LIMIT, "%.160s has %lld bytes, at most %llu are read",
                  path, (long long)about.st_size, (unsigned long long)most);
     *size = (size_t)about.st_size;
@@ -126,7 +138,7 @@ static dum_status read_all(dum_context *context, const char *path, int file, uin
         if (now < 0 && errno == EINTR)
             continue;
         if (now <= 0) {
-            const dum_status status = now < 0 ? fail("read", path, errno)
+            const dum_status status = now < 0 ? dumi_file_fail("read", path, errno)
                                               : dumi_fail(DUM_ERR_IO, "%.160s became shorter while read", path);
             dumi_free(context, *bytes);
             *bytes = NULL;
@@ -144,7 +156,7 @@ dum_status dumi_file_read(dum_context *context, const char *path, uint64_t most,
     /* O_NONBLOCK: a FIFO must not make us wait. */
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
-        return fail("open", path, errno);
+        return dumi_file_fail("open", path, errno);
     const dum_status status = read_all(context, path, file, most, bytes, size);
     close(file);
     return status;

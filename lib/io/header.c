@@ -248,11 +248,12 @@ static dum_status take_metadata(parser *p)
     do {
         if (r->metadata == DUMI_MAX_METADATA)
             return bad(p, "too many metadata");
-        dumi_metadata *m = &r->meta[r->metadata++];
+        dumi_metadata *m = &r->meta[r->metadata];
         DUMI_TRY(take_string(p, &m->key));
         if (!take(p, ':'))
             return bad(p, "':' is expected");
         DUMI_TRY(take_string(p, &m->value));
+        r->metadata++; /* only now whole: a reader looks for the version even where the header is bad */
     } while (take(p, ','));
     return take(p, '}') ? DUM_OK : bad(p, "__metadata__ does not end");
 }
@@ -277,50 +278,59 @@ static dum_status take_header(parser *p, const unsigned char *data, size_t data_
     return p->at == p->end ? DUM_OK : bad(p, "something follows the header's object");
 }
 
-/* Sorted by name or key; these lists are short. */
+int32_t dumi_header_place(const char *name, const void *table, int32_t count, size_t stride)
+{
+    int32_t first = 0;
+    while (first < count) {
+        const int32_t middle = first + (count - first) / 2;
+        const char *other;
+        memcpy(&other, (const char *)table + (size_t)middle * stride, sizeof other);
+        if (strcmp(other, name) > 0)
+            count = middle;
+        else
+            first = middle + 1;
+    }
+    return first;
+}
+
+/* By insertion: few entries, but names may be as long as the header, so comparisons are what is saved. */
 static void sort_tables(dumi_reader *r)
 {
     for (int32_t i = 1; i < r->tensors; i++) {
         const dumi_tensor t = r->tensor[i];
-        int32_t at = i;
-        for (; at > 0 && strcmp(r->tensor[at - 1].name, t.name) > 0; at--)
-            r->tensor[at] = r->tensor[at - 1];
+        const int32_t at = dumi_header_place(t.name, r->tensor, i, sizeof t);
+        memmove(r->tensor + at + 1, r->tensor + at, (size_t)(i - at) * sizeof t);
         r->tensor[at] = t;
     }
     for (int32_t i = 1; i < r->metadata; i++) {
         const dumi_metadata m = r->meta[i];
-        int32_t at = i;
-        for (; at > 0 && strcmp(r->meta[at - 1].key, m.key) > 0; at--)
-            r->meta[at] = r->meta[at - 1];
+        const int32_t at = dumi_header_place(m.key, r->meta, i, sizeof m);
+        memmove(r->meta + at + 1, r->meta + at, (size_t)(i - at) * sizeof m);
         r->meta[at] = m;
     }
 }
 
-/* No name twice; and the tensors cover the data: no gap, no overlap, nothing after them. */
-static dum_status check_tables(const parser *p, const unsigned char *data, size_t data_size)
+/* No name twice; and in the order of their names the tensors cover the data: no gap, no overlap, nothing
+ * behind them. So offsets follow from names and shapes, which dum.meta_sha256 holds. */
+static dum_status check_tables(const dumi_reader *r, const unsigned char *data, size_t data_size)
 {
-    const dumi_reader *r = p->reader;
-    for (int32_t i = 1; i < r->tensors; i++)
-        if (strcmp(r->tensor[i - 1].name, r->tensor[i].name) == 0)
-            return bad(p, "two tensors have one name");
     for (int32_t i = 1; i < r->metadata; i++)
-        if (strcmp(r->meta[i - 1].key, r->meta[i].key) == 0)
-            return bad(p, "a key of __metadata__ twice");
+        DUMI_REQUIRE(strcmp(r->meta[i - 1].key, r->meta[i].key) != 0, DUM_ERR_FORMAT,
+                     "model header: key %.60s of __metadata__ twice", r->meta[i].key);
     size_t covered = 0;
-    for (int32_t step = 0; step < r->tensors && covered < data_size; step++) {
-        size_t next = 0;
-        for (int32_t i = 0; i < r->tensors; i++)
-            if ((const unsigned char *)r->tensor[i].data == data + covered && r->tensor[i].size > next)
-                next = r->tensor[i].size;
-        covered += next;
-        if (next == 0)
-            break;
+    for (int32_t i = 0; i < r->tensors; i++) {
+        const dumi_tensor *t = &r->tensor[i];
+        DUMI_REQUIRE(i == 0 || strcmp(t[-1].name, t->name) != 0, DUM_ERR_FORMAT,
+                     "model header: two tensors have one name, %.60s", t->name);
+        const size_t start = (size_t)((const unsigned char *)t->data - data);
+        DUMI_REQUIRE(start == covered, DUM_ERR_FORMAT,
+                     "model header: tensor %.60s begins at %zu, expected %zu: a gap, an overlap, or not in the "
+                     "order of names",
+                     t->name, start, covered);
+        covered += t->size;
     }
-    size_t sum = 0;
-    for (int32_t i = 0; i < r->tensors; i++)
-        sum += r->tensor[i].size;
-    if (covered != data_size || sum != data_size)
-        return bad(p, "the tensors leave a gap, overlap, or do not cover the file");
+    DUMI_REQUIRE(covered == data_size, DUM_ERR_FORMAT,
+                 "model header: the tensors have %zu bytes, but the file holds %zu", covered, data_size);
     return DUM_OK;
 }
 
@@ -331,7 +341,7 @@ dum_status dumi_header_parse(dumi_reader *reader, const unsigned char *bytes, si
     for (int i = 7; i >= 0; i--)
         length = length << 8 | bytes[i];
     DUMI_REQUIRE(
-        length <= size - 8 && length <= (uint64_t)16 << 20, DUM_ERR_FORMAT,
+        length <= size - 8 && length <= DUMI_MAX_HEADER, DUM_ERR_FORMAT,
         "the model's header has %llu bytes, more than the file or than 16 MiB: not a libdum model, or cut off",
         (unsigned long long)length);
     DUMI_TRY(DUMI_NEW(reader->context, reader->texts, length + 1));
@@ -339,7 +349,7 @@ dum_status dumi_header_parse(dumi_reader *reader, const unsigned char *bytes, si
     parser p = {.start = start, .at = start, .end = data, .text = reader->texts, .reader = reader};
     DUMI_TRY(take_header(&p, data, size - 8 - (size_t)length));
     sort_tables(reader);
-    return check_tables(&p, data, size - 8 - (size_t)length);
+    return check_tables(reader, data, size - 8 - (size_t)length);
 }
 
 static void add_text(dumi_sha256 *hash, const char *text)

@@ -29,6 +29,7 @@ typedef struct {
     int (*fsync)(int file);
     int (*close)(int file);
     int (*rename)(const char *from, const char *to);
+    int (*unlink)(const char *path);
 } dumi_file_calls;
 
 extern const dumi_file_calls dumi_file_system;
@@ -36,6 +37,8 @@ extern const dumi_file_calls dumi_file_system;
 /* The path holds the old file or the new one, never a part: a temporary file beside it, fsync, rename. */
 dum_status dumi_file_write(dum_context *context, const dumi_file_calls *calls, const char *path,
                            const void *bytes, size_t size);
+/* Fails with "cannot <what> <path>: <reason of this errno>". */
+dum_status dumi_file_fail(const char *what, const char *path, int error);
 /* A regular file of at most `most` bytes; *bytes is the caller's to dumi_free. */
 dum_status dumi_file_read(dum_context *context, const char *path, uint64_t most, unsigned char **bytes,
                           size_t *size);
@@ -52,7 +55,13 @@ dum_status dumi_load_file(dum_context *context, const char *path,
 
 /* ---- Model container: a strict profile of safetensors ------------------------------------- */
 
-enum { DUMI_FORMAT = 1, DUMI_MAX_TENSORS = 256, DUMI_MAX_METADATA = 512, DUMI_MAX_RANK = 4 };
+enum {
+    DUMI_FORMAT = 1,
+    DUMI_MAX_TENSORS = 256,
+    DUMI_MAX_METADATA = 512,
+    DUMI_MAX_RANK = 4,
+    DUMI_MAX_HEADER = 1 << 24
+};
 
 typedef enum { DUMI_F32, DUMI_F64, DUMI_I64, DUMI_U8 } dumi_dtype;
 
@@ -74,17 +83,17 @@ typedef struct dumi_model_writer {
     int32_t tensors, metadata;
     dumi_tensor tensor[DUMI_MAX_TENSORS];
     dumi_metadata meta[DUMI_MAX_METADATA];
-
 } dumi_model_writer;
 
+/* On an error too, *out is the caller's to destroy. */
 dum_status dumi_writer_create(dum_context *context, const char *kind, dumi_model_writer **out);
 void dumi_writer_destroy(dumi_model_writer *writer);
-/* Copies key and value. */
+/* Copies key and value, which must be UTF-8. */
 dum_status dumi_writer_meta(dumi_model_writer *writer, const char *key, const char *value);
 /* Borrows data until dumi_writer_finish. cols 0: one dimension. */
 dum_status dumi_writer_tensor(dumi_model_writer *writer, const char *name, dumi_dtype dtype, int64_t rows,
                               int64_t cols, const void *data);
-/* The bytes of the file; the caller's to dumi_free. */
+/* The bytes of the file; the caller's to dumi_free. LIMIT where no reader would take so long a header. */
 dum_status dumi_writer_finish(dumi_model_writer *writer, unsigned char **bytes, size_t *size);
 
 typedef struct dumi_reader {
@@ -115,6 +124,19 @@ void dumi_header_digest(const dumi_metadata *meta, int32_t metadata, const dumi_
                         char out[65]);
 const char *dumi_dtype_name(dumi_dtype dtype);
 size_t dumi_dtype_size(dumi_dtype dtype);
+/* Where `name` belongs in a sorted table of `count` structs, whose first member is their name: behind an
+ * equal one. */
+int32_t dumi_header_place(const char *name, const void *table, int32_t count, size_t stride);
+
+/* Of the host. */
+static inline bool dumi_little_endian(void)
+{
+    const uint16_t probe = 1;
+    unsigned char first;
+    memcpy(&first, &probe, 1);
+    return first == 1;
+}
+
 /* Copies count elements between file order (little-endian) and host order. */
 void dumi_copy_elements(void *to, const void *from, size_t count, size_t element);
 

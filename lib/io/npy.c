@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,7 +92,7 @@ static bool take_shape(cursor *c, dictionary *d)
         if (d->rank == 3 || !take_count(c, &d->shape[d->rank++]))
             return false;
         if (!take(c, ','))
-            return take(c, ')');
+            return d->rank > 1 && take(c, ')'); /* "(3)" is no tuple */
     }
     return true;
 }
@@ -187,14 +186,18 @@ dum_status dumi_npy_parse(const char *path, const unsigned char *bytes, size_t s
 static dum_status map_file(const char *path, int file, dumi_npy *npy)
 {
     struct stat about;
-    if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode))
+    if (fstat(file, &about) != 0)
+        return dumi_file_fail("read", path, errno);
+    if (!S_ISREG(about.st_mode))
         return dumi_fail(DUM_ERR_IO, "%.160s is not a regular file", path);
     if (about.st_size < 1)
         return dumi_fail(DUM_ERR_FORMAT, "%.160s is empty", path);
+    DUMI_REQUIRE((uint64_t)about.st_size <= SIZE_MAX / 2, DUM_ERR_LIMIT, "%.160s is too large to be mapped",
+                 path);
     npy->size = (size_t)about.st_size;
     void *map = mmap(NULL, npy->size, PROT_READ, MAP_PRIVATE, file, 0);
     if (map == MAP_FAILED)
-        return dumi_fail(DUM_ERR_IO, "cannot map %.160s: error %d", path, errno);
+        return dumi_file_fail("map", path, errno);
     npy->map = map;
     return dumi_npy_parse(path, npy->map, npy->size, &npy->header);
 }
@@ -202,11 +205,8 @@ static dum_status map_file(const char *path, int file, dumi_npy *npy)
 dum_status dumi_npy_open(dum_context *context, const char *path, dumi_npy **out)
 {
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) {
-        char reason[80] = "";
-        strerror_r(errno, reason, sizeof reason);
-        return dumi_fail(DUM_ERR_IO, "cannot open %.160s: %s", path, reason);
-    }
+    if (file < 0)
+        return dumi_file_fail("open", path, errno);
     dumi_npy *npy;
     dum_status status = DUMI_NEW(context, npy, 1);
     if (status == DUM_OK) {
@@ -245,6 +245,7 @@ int32_t dumi_npy_cols(const dumi_npy *npy)
 void dumi_npy_read(const dumi_npy *npy, const int64_t *indices, int64_t count, float *out)
 {
     const size_t cols = (size_t)npy->header.cols, element = npy->header.is_double ? 8 : 4;
+    const bool little = dumi_little_endian();
     for (int64_t i = 0; i < count; i++) {
         const unsigned char *row = npy->map + npy->header.offset + (size_t)indices[i] * cols * element;
         float *to = out + (size_t)i * cols;
@@ -254,7 +255,10 @@ void dumi_npy_read(const dumi_npy *npy, const int64_t *indices, int64_t count, f
         }
         for (size_t j = 0; j < cols; j++) {
             double value;
-            dumi_copy_elements(&value, row + j * 8, 1, 8);
+            if (little)
+                memcpy(&value, row + j * 8, 8); /* inline: rows are read again in every epoch */
+            else
+                dumi_copy_elements(&value, row + j * 8, 1, 8);
             to[j] = (float)value;
         }
     }

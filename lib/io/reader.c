@@ -2,7 +2,6 @@
 #include "io/io.h"
 
 #include <math.h>
-#include <stdio.h>
 
 const char *dumi_reader_meta(const dumi_reader *reader, const char *key)
 {
@@ -12,14 +11,34 @@ const char *dumi_reader_meta(const dumi_reader *reader, const char *key)
     return NULL;
 }
 
+/* 1 .. 999999 in plain digits, or 0. */
+static int32_t parse_version(const char *text)
+{
+    int32_t value = 0;
+    if (text == NULL || text[0] == '0' || strlen(text) > 6)
+        return 0;
+    for (; *text >= '0' && *text <= '9'; text++)
+        value = 10 * value + (*text - '0');
+    return *text == '\0' ? value : 0;
+}
+
 static dum_status read_version(const dumi_reader *r, const char *key, int32_t *out)
 {
     const char *text = dumi_reader_meta(r, key);
     DUMI_REQUIRE(text != NULL, DUM_ERR_FORMAT, "not a libdum model: it has no %s", key);
-    double value;
-    DUMI_REQUIRE(dumi_parse_number(text, &value) && value >= 1 && value <= 1e6 && value == floor(value),
-                 DUM_ERR_FORMAT, "%s is \"%.20s\", expected an integer from 1", key, text);
-    *out = (int32_t)value;
+    *out = parse_version(text);
+    DUMI_REQUIRE(*out >= 1, DUM_ERR_FORMAT, "%s is \"%.20s\", expected an integer from 1", key, text);
+    return DUM_OK;
+}
+
+/* Comes before everything else that could be wrong: a newer format may have what looks wrong to us. */
+static dum_status check_age(const dumi_reader *r)
+{
+    const int32_t least = parse_version(dumi_reader_meta(r, "dum.min_reader"));
+    const char *writer = dumi_reader_meta(r, "dum.writer");
+    DUMI_REQUIRE(least <= DUMI_FORMAT, DUM_ERR_VERSION,
+                 "the model needs a newer library: format %d, written by %.40s; libdum %s reads up to %d",
+                 least, writer != NULL ? writer : "an unknown program", DUM_VERSION, DUMI_FORMAT);
     return DUM_OK;
 }
 
@@ -28,12 +47,8 @@ static dum_status check_version(const dumi_reader *r)
     int32_t format, least;
     DUMI_TRY(read_version(r, "dum.format", &format));
     DUMI_TRY(read_version(r, "dum.min_reader", &least));
-    const char *writer = dumi_reader_meta(r, "dum.writer"), *kind = dumi_reader_meta(r, "dum.kind");
-    DUMI_REQUIRE(writer != NULL && kind != NULL, DUM_ERR_FORMAT, "the model has no dum.writer or dum.kind");
-    DUMI_REQUIRE(
-        least <= DUMI_FORMAT, DUM_ERR_VERSION,
-        "the model needs a reader of format %d (written by %.40s); this is libdum %s, which reads up to %d",
-        least, writer, DUM_VERSION, DUMI_FORMAT);
+    DUMI_REQUIRE(dumi_reader_meta(r, "dum.writer") != NULL && dumi_reader_meta(r, "dum.kind") != NULL,
+                 DUM_ERR_FORMAT, "not a libdum model: it has no dum.writer or dum.kind");
     return DUM_OK;
 }
 
@@ -64,11 +79,15 @@ static dum_status check_digests(const dumi_reader *r, const unsigned char *bytes
 dum_status dumi_reader_open(dum_context *context, const unsigned char *bytes, size_t size, dumi_reader **out)
 {
     dumi_reader *reader;
+    *out = NULL;
     DUMI_TRY(DUMI_NEW(context, reader, 1));
     memset(reader, 0, sizeof *reader);
     reader->context = context;
     dum_status status;
-    DUMI_GO(dumi_header_parse(reader, bytes, size));
+    const dum_status parsed = dumi_header_parse(reader, bytes, size);
+    if (parsed == DUM_OK || parsed == DUM_ERR_FORMAT)
+        DUMI_GO(check_age(reader));
+    DUMI_GO(parsed);
     DUMI_GO(check_version(reader));
     DUMI_GO(check_digests(reader, bytes, size));
     *out = reader;
@@ -104,10 +123,7 @@ const dumi_tensor *dumi_reader_find(const dumi_reader *reader, const char *name)
 
 void dumi_copy_elements(void *to, const void *from, size_t count, size_t element)
 {
-    const uint16_t probe = 1;
-    unsigned char little;
-    memcpy(&little, &probe, 1);
-    if (little == 1 || element == 1) {
+    if (dumi_little_endian() || element == 1) {
         memcpy(to, from, count * element);
         return;
     }
@@ -145,14 +161,27 @@ dum_status dumi_reader_copy(const dumi_reader *reader, const char *name, dumi_dt
     return DUM_OK;
 }
 
+/* What fits, without half a character at the end. */
+static void copy_text(char *to, size_t capacity, const char *text)
+{
+    size_t length = strlen(text);
+    if (length >= capacity) {
+        length = capacity - 1;
+        while (!dumi_utf8_valid(text, length))
+            length--;
+    }
+    memcpy(to, text, length);
+    to[length] = '\0';
+}
+
 static dum_status describe(const dumi_reader *reader, dum_model_info *info)
 {
     dum_model_info ours = {.struct_size = sizeof ours};
     DUMI_TRY(read_version(reader, "dum.format", &ours.format));
     DUMI_TRY(read_version(reader, "dum.min_reader", &ours.min_reader));
-    snprintf(ours.writer, sizeof ours.writer, "%s", dumi_reader_meta(reader, "dum.writer"));
-    snprintf(ours.kind, sizeof ours.kind, "%s", dumi_reader_meta(reader, "dum.kind"));
-    snprintf(ours.sha256, sizeof ours.sha256, "%s", dumi_reader_meta(reader, "dum.data_sha256"));
+    copy_text(ours.writer, sizeof ours.writer, dumi_reader_meta(reader, "dum.writer"));
+    copy_text(ours.kind, sizeof ours.kind, dumi_reader_meta(reader, "dum.kind"));
+    copy_text(ours.sha256, sizeof ours.sha256, dumi_reader_meta(reader, "dum.data_sha256"));
     return dumi_write_struct("info", info, &ours, sizeof ours, sizeof ours);
 }
 

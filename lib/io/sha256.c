@@ -20,6 +20,20 @@ static uint32_t turn(uint32_t x, int by)
     return x >> by | x << (32 - by);
 }
 
+/* One round. Which variable plays which part turns by one each round, so that nothing is moved. */
+static inline void one_round(uint32_t v[8], int turned, uint32_t added)
+{
+#define PART(i) v[(i - turned) & 7]
+    const uint32_t a = PART(0), e = PART(4);
+    const uint32_t first =
+        PART(7) + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + (PART(6) ^ (e & (PART(5) ^ PART(6)))) + added;
+    const uint32_t second =
+        (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & PART(1)) | (PART(2) & (a | PART(1))));
+    PART(3) += first;
+    PART(7) = first + second;
+#undef PART
+}
+
 static void compress(uint32_t state[8], const unsigned char *block)
 {
     uint32_t w[64], v[8];
@@ -30,15 +44,15 @@ static void compress(uint32_t state[8], const unsigned char *block)
         w[i] = w[i - 16] + w[i - 7] + (turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3) +
                (turn(w[i - 2], 17) ^ turn(w[i - 2], 19) ^ w[i - 2] >> 10);
     memcpy(v, state, sizeof v);
-    for (int i = 0; i < 64; i++) {
-        const uint32_t a = v[0], e = v[4];
-        const uint32_t first =
-            v[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + constants[i] + w[i];
-        const uint32_t second =
-            (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += first;
-        v[0] = first + second;
+    for (int i = 0; i < 64; i += 8) {
+        one_round(v, 0, constants[i] + w[i]);
+        one_round(v, 1, constants[i + 1] + w[i + 1]);
+        one_round(v, 2, constants[i + 2] + w[i + 2]);
+        one_round(v, 3, constants[i + 3] + w[i + 3]);
+        one_round(v, 4, constants[i + 4] + w[i + 4]);
+        one_round(v, 5, constants[i + 5] + w[i + 5]);
+        one_round(v, 6, constants[i + 6] + w[i + 6]);
+        one_round(v, 7, constants[i + 7] + w[i + 7]);
     }
     for (int i = 0; i < 8; i++)
         state[i] += v[i];

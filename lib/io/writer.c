@@ -8,6 +8,7 @@
 dum_status dumi_writer_create(dum_context *context, const char *kind, dumi_model_writer **out)
 {
     dumi_model_writer *writer;
+    *out = NULL;
     DUMI_TRY(DUMI_NEW(context, writer, 1));
     memset(writer, 0, sizeof *writer);
     writer->context = context;
@@ -31,9 +32,11 @@ void dumi_writer_destroy(dumi_model_writer *writer)
     dumi_free(writer->context, writer);
 }
 
-/* Both texts in one allocation. */
+/* Both texts in one allocation. A reader refuses what is not UTF-8, so nothing else may be written. */
 static dum_status keep(dumi_model_writer *writer, const char *first, const char *second, const char **out)
 {
+    DUMI_REQUIRE(dumi_utf8_valid(first, strlen(first)) && dumi_utf8_valid(second, strlen(second)),
+                 DUM_ERR_ARGUMENT, "a name or value for the model file is not UTF-8");
     const size_t size = strlen(first) + 1, more = strlen(second) + 1;
     char *copy = dumi_alloc(writer->context, size + more, 1);
     if (copy == NULL)
@@ -47,12 +50,14 @@ static dum_status keep(dumi_model_writer *writer, const char *first, const char 
 dum_status dumi_writer_meta(dumi_model_writer *writer, const char *key, const char *value)
 {
     DUMI_REQUIRE(writer->metadata < DUMI_MAX_METADATA - 2, DUM_ERR_INTERNAL, "too many metadata");
+    const int32_t at = dumi_header_place(key, writer->meta, writer->metadata, sizeof(dumi_metadata));
+    dumi_metadata *to = writer->meta + at;
+    DUMI_REQUIRE(at == 0 || strcmp(to[-1].key, key) != 0, DUM_ERR_INTERNAL, "key %.60s twice", key);
     const char *both = NULL;
     DUMI_TRY(keep(writer, key, value, &both));
-    int32_t at = writer->metadata++;
-    for (; at > 0 && strcmp(writer->meta[at - 1].key, key) > 0; at--)
-        writer->meta[at] = writer->meta[at - 1];
-    writer->meta[at] = (dumi_metadata){both, both + strlen(both) + 1};
+    memmove(to + 1, to, (size_t)(writer->metadata - at) * sizeof *to);
+    *to = (dumi_metadata){both, both + strlen(both) + 1};
+    writer->metadata++;
     return DUM_OK;
 }
 
@@ -60,13 +65,19 @@ dum_status dumi_writer_tensor(dumi_model_writer *writer, const char *name, dumi_
                               int64_t cols, const void *data)
 {
     DUMI_REQUIRE(writer->tensors < DUMI_MAX_TENSORS, DUM_ERR_INTERNAL, "too many tensors");
+    const uint64_t most = SIZE_MAX / 8;
+    DUMI_REQUIRE(rows >= 0 && (uint64_t)rows <= most && cols >= 0 &&
+                     (uint64_t)rows <= most / (uint64_t)(cols > 0 ? cols : 1),
+                 DUM_ERR_INTERNAL, "tensor %.60s of %lld x %lld", name, (long long)rows, (long long)cols);
     dumi_tensor t = {.dtype = dtype, .rank = cols > 0 ? 2 : 1, .shape = {rows, cols}, .data = data};
     t.size = (size_t)rows * (size_t)(cols > 0 ? cols : 1) * dumi_dtype_size(dtype);
+    const int32_t at = dumi_header_place(name, writer->tensor, writer->tensors, sizeof t);
+    dumi_tensor *to = writer->tensor + at;
+    DUMI_REQUIRE(at == 0 || strcmp(to[-1].name, name) != 0, DUM_ERR_INTERNAL, "tensor %.60s twice", name);
     DUMI_TRY(keep(writer, name, "", &t.name));
-    int32_t at = writer->tensors++;
-    for (; at > 0 && strcmp(writer->tensor[at - 1].name, name) > 0; at--)
-        writer->tensor[at] = writer->tensor[at - 1];
-    writer->tensor[at] = t;
+    memmove(to + 1, to, (size_t)(writer->tensors - at) * sizeof t);
+    *to = t;
+    writer->tensors++;
     return DUM_OK;
 }
 
@@ -172,9 +183,14 @@ dum_status dumi_writer_finish(dumi_model_writer *writer, unsigned char **bytes, 
     text t = {NULL, 0};
     put_header(&t, writer);
     const size_t header = t.size;
+    DUMI_REQUIRE(header <= DUMI_MAX_HEADER, DUM_ERR_LIMIT,
+                 "the model's header would have %zu bytes, at most %d can be read: shorten the feature names",
+                 header, DUMI_MAX_HEADER);
     size_t data = 0;
-    for (int32_t i = 0; i < writer->tensors; i++)
+    for (int32_t i = 0; i < writer->tensors; i++) {
+        DUMI_REQUIRE(writer->tensor[i].size <= SIZE_MAX / 2 - data, DUM_ERR_LIMIT, "the model is too large");
         data += writer->tensor[i].size;
+    }
     DUMI_TRY(DUMI_NEW(writer->context, *bytes, 8 + header + data));
     *size = 8 + header + data;
     for (int i = 0; i < 8; i++)

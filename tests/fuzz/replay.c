@@ -48,6 +48,7 @@ int main(int argc, char **argv)
         const size_t size = fread(data, 1, sizeof data, file);
         fclose(file);
         LLVMFuzzerTestOneInput(data, size);
+        state = (uint32_t)size; /* the same mutations of a file in whatever order the folder lists them */
         for (int i = 0; i < atoi(argv[1]); i++)
             mutate(data, size);
         files++;

@@ -61,6 +61,10 @@ START_TEST(sha256_vectors)
         {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
         {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
          "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopq"
+         "rst"
+         "nopqrstu",
+         "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"},
     };
     char found[65];
     dumi_sha256 hash;
@@ -75,6 +79,20 @@ START_TEST(sha256_vectors)
         dumi_sha256_add(&hash, "aaaaaaaa", 8);
     dumi_sha256_text(&hash, found);
     ck_assert_str_eq(found, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    unsigned char bytes[200];
+    for (int i = 0; i < 200; i++)
+        bytes[i] = (unsigned char)(i * 7);
+    for (size_t size = 0; size <= sizeof bytes; size++) { /* every place that padding can begin at */
+        char whole[65];
+        dumi_sha256_init(&hash);
+        dumi_sha256_add(&hash, bytes, size);
+        dumi_sha256_text(&hash, whole);
+        dumi_sha256_init(&hash);
+        for (size_t at = 0; at < size; at += 13)
+            dumi_sha256_add(&hash, bytes + at, size - at < 13 ? size - at : 13);
+        dumi_sha256_text(&hash, found);
+        ck_assert_str_eq(found, whole);
+    }
 }
 END_TEST
 
@@ -204,7 +222,15 @@ START_TEST(hostile_headers)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
          "overflows"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,8]}}", 8, "integer"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 16, "gap"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 16,
+         "have 8 bytes, but the file holds 16"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", 16, "begins at 8, expected 0"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]},"
+         "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+         16, "order of names"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+         "\"b\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[4,4]}}",
+         8, "begins at 4, expected 8"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
          "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
          12, "gap"},
@@ -219,6 +245,20 @@ START_TEST(hostile_headers)
         {"{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", 0, "twice"},
         {"{\"__metadata__\":{\"a\":\"1\"},\"__metadata__\":{\"a\":\"2\"}}", 0, "twice"},
         {"{\"__metadata__\":{\"a\":\"\\ud800\"}}", 0, "escape"},
+        {"{\"__metadata__\":{\"a\":\"\\udc00\"}}", 0, "escape"},
+        {"{\"__metadata__\":{\"a\":\"\\ud800\\ud800\"}}", 0, "escape"},
+        {"{\"__metadata__\":{\"a\":\"\\ud800\\", 0, "escape"},
+        {"{\"__metadata__\":{\"a\":\"\\u12", 0, "escape"},
+        {"{\"__metadata__\":{\"a\":\"", 0, "does not end"},
+        {"{\"__metadata__\":{\"a\":\"b\",}}", 0, "string"},
+        {"{\"__metadata__\":{}}", 0, "string"},
+        {"{\"__metadata__\":{\"a\":\"b\"}", 0, "does not end"},
+        {"{\"__metadata__\":{\"dum.format\":\"1\",\"dum.min_reader\":\"1.0\"}}", 0,
+         "dum.min_reader is \"1.0\""},
+        {"{\"__metadata__\":{\"dum.format\":\"+1\",\"dum.min_reader\":\"1\"}}", 0, "dum.format is \"+1\""},
+        {"{\"__metadata__\":{\"dum.format\":\"01\",\"dum.min_reader\":\"1\"}}", 0, "dum.format is \"01\""},
+        {"{\"__metadata__\":{\"dum.format\":\"\",\"dum.min_reader\":\"1\"}}", 0, "dum.format is \"\""},
+        {"{\"__metadata__\":{\"dum.format\":\"1\",\"dum.min_reader\":\"1\"}}", 0, "no dum.writer"},
         {"{\"__metadata__\":{\"a\":\"\\u0000\"}}", 0, "escape"},
         {"{\"__metadata__\":{\"a\":\"\\x\"}}", 0, "escape"},
         {"{\"__metadata__\":{\"a\":\"\xFF\"}}", 0, "UTF-8"},
@@ -239,6 +279,209 @@ START_TEST(hostile_headers)
     dumi_reader *reader;
     ck_fails(dumi_reader_open(context, huge, sizeof huge, &reader), DUM_ERR_FORMAT, "more than the file");
     ck_fails(dumi_reader_open(context, huge, 3, &reader), DUM_ERR_FORMAT, "too few");
+}
+END_TEST
+
+/* Sets both checksums right, so that what lies behind them is reached. False where the header is bad. */
+static bool seal(unsigned char *bytes, size_t size)
+{
+    static const char *const keys[] = {"\"dum.data_sha256\":\"", "\"dum.meta_sha256\":\""};
+    bool good = true;
+    for (int i = 0; i < 2 && good; i++) {
+        dumi_reader *reader = calloc(1, sizeof *reader);
+        reader->context = context;
+        good = dumi_header_parse(reader, bytes, size) == DUM_OK;
+        uint64_t length = 0;
+        char digest[65];
+        for (int j = 7; good && j >= 0; j--)
+            length = length << 8 | bytes[j];
+        dumi_sha256 hash;
+        dumi_sha256_init(&hash);
+        if (good)
+            dumi_sha256_add(&hash, bytes + 8 + length, size - 8 - (size_t)length);
+        dumi_sha256_text(&hash, digest);
+        if (good && i == 1)
+            dumi_header_digest(reader->meta, reader->metadata, reader->tensor, reader->tensors, digest);
+        for (size_t at = 8; good && at + 19 + 64 <= 8 + length; at++)
+            if (memcmp(bytes + at, keys[i], 19) == 0)
+                memcpy(bytes + at + 19, digest, 64);
+        dumi_free(context, reader->texts);
+        free(reader);
+    }
+    return good;
+}
+
+#define SUM "0000000000000000000000000000000000000000000000000000000000000000"
+#define SEALED_META(kind, more)                                                                                \
+    "{ \"__metadata__\" : "                                                                                    \
+    "{\"dum.format\":\"1\",\"dum.min_reader\":\"1\",\"dum.writer\":\"w\",\"dum.data_sha256\":\"" SUM           \
+    "\",\"dum.meta_sha256\":\"" SUM "\",\"dum.kind\":\"" kind "\"" more "}"
+
+/* A container with this header, its checksums right, and `data` zero bytes; to free. */
+static unsigned char *make_sealed(const char *header, size_t data, size_t *size)
+{
+    const size_t length = strlen(header);
+    *size = 8 + length + data;
+    unsigned char *bytes = calloc(*size, 1);
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)((uint64_t)length >> 8 * i);
+    memcpy(bytes + 8, header, length);
+    ck_assert_msg(seal(bytes, *size), "%s", dum_error_message());
+    return bytes;
+}
+
+START_TEST(reads_other_writers)
+{
+    /* Other white space, all escapes, keys in any order, a scalar, four dimensions, an empty tensor. */
+    static const char meta[] =
+        SEALED_META("k", ",\"a\":\"\\ud83d\\uDE00\\u20ac\\u00e9\\/\\b\\f\\n\\r\\t\\\"\\\\\"");
+    static const char tensors[] =
+        " ,\n\"n\" :{\"data_offsets\":[ 0 , 0 ],\"dtype\":\"F32\",\"shape\":[0,9007199254740991]},"
+        "\"t\":{\"shape\":[1,2,1,2],\"dtype\":\"U8\",\"data_offsets\":[8,12]},"
+        "\"s\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]}}\t";
+    char header[sizeof meta + sizeof tensors];
+    snprintf(header, sizeof header, "%s%s", meta, tensors);
+    size_t size;
+    unsigned char *bytes = make_sealed(header, 12, &size);
+    dumi_reader *reader;
+    ck_ok(dumi_reader_open(context, bytes, size, &reader));
+    ck_assert_str_eq(dumi_reader_meta(reader, "a"), "\xF0\x9F\x98\x80\xE2\x82\xAC\xC3\xA9/\b\f\n\r\t\"\\");
+    ck_assert_int_eq(dumi_reader_find(reader, "s")->rank, 0);
+    ck_assert_int_eq(dumi_reader_find(reader, "t")->shape[3], 2);
+    ck_assert_uint_eq(dumi_reader_find(reader, "n")->size, 0);
+    unsigned char t[4];
+    ck_fails(dumi_reader_copy(reader, "t", DUMI_U8, 2, 2, t), DUM_ERR_FORMAT, "shape");
+    dumi_reader_close(reader);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(newer_formats)
+{
+    /* What is new in a newer format must not hide that it is newer. */
+    static const char *const tensors[] = {
+        "", ",\"a\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[0,2]}",
+        ",\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1],\"data_offsets\":[0,2]}",
+        ",\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"new\":[0,2]}", ",\"a\":[]"};
+    char header[300];
+    for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++) {
+        snprintf(header, sizeof header,
+                 "{\"__metadata__\":{\"dum.min_reader\":\"2\",\"dum.writer\":\"libdum 7.0\"}%s}", tensors[i]);
+        ck_fails(open_header(header, 2), DUM_ERR_VERSION, "newer library: format 2, written by libdum 7.0");
+    }
+    ck_fails(open_header("{\"__metadata__\":{\"dum.min_reader\":\"999999\",\"dum.kind\":7}}", 2),
+             DUM_ERR_VERSION, "an unknown program");
+}
+END_TEST
+
+START_TEST(mutated_behind_checksums)
+{
+    size_t size;
+    unsigned char *model = make_model(&size), *bytes = malloc(size);
+    static const char pieces[] = "0129\"{}[]:,\\ FIUa\n\x01\xC3\xFF";
+    int reached = 0;
+    for (size_t at = 0; at < size; at++) {
+        for (size_t i = 0; i < sizeof pieces; i++) {
+            memcpy(bytes, model, size);
+            bytes[at] = (unsigned char)pieces[i];
+            reached += seal(bytes, size);
+            dumi_reader *reader;
+            const dum_status status = dumi_reader_open(context, bytes, size, &reader);
+            if (status != DUM_OK) {
+                ck_assert(status == DUM_ERR_FORMAT || status == DUM_ERR_VERSION || status == DUM_ERR_CHECKSUM);
+                ck_assert_ptr_null(reader);
+                continue;
+            }
+            for (int32_t j = 0; j < reader->tensors; j++) {
+                const dumi_tensor *t = &reader->tensor[j];
+                void *to = malloc(t->size + 1);
+                const dum_status copied = dumi_reader_copy(reader, t->name, t->dtype, t->shape[0],
+                                                           t->rank == 2 ? t->shape[1] : 0, to);
+                ck_assert(copied == DUM_OK || copied == DUM_ERR_FORMAT);
+                free(to);
+            }
+            dumi_reader_close(reader);
+        }
+    }
+    ck_assert_int_ge(reached, 1000);
+    free(bytes);
+    dumi_free(context, model);
+}
+END_TEST
+
+START_TEST(writer_refuses)
+{
+    dumi_model_writer *writer;
+    unsigned char *bytes = NULL;
+    size_t size;
+    ck_fails(dumi_writer_create(context, "\xFF", &writer), DUM_ERR_ARGUMENT, "UTF-8");
+    dumi_writer_destroy(writer);
+    ck_ok(dumi_writer_create(context, "test", &writer));
+    ck_fails(dumi_writer_meta(writer, "a", "\xED\xA0\x80"), DUM_ERR_ARGUMENT, "UTF-8");
+    ck_fails(dumi_writer_meta(writer, "\xC3", "a"), DUM_ERR_ARGUMENT, "UTF-8");
+    ck_fails(dumi_writer_tensor(writer, "\x80", DUMI_U8, 2, 0, "xy"), DUM_ERR_ARGUMENT, "UTF-8");
+    ck_fails(dumi_writer_meta(writer, "dum.kind", "a"), DUM_ERR_INTERNAL, "twice");
+    ck_ok(dumi_writer_tensor(writer, "t", DUMI_U8, 2, 0, "xy"));
+    ck_fails(dumi_writer_tensor(writer, "t", DUMI_U8, 2, 0, "xy"), DUM_ERR_INTERNAL, "twice");
+    ck_fails(dumi_writer_tensor(writer, "u", DUMI_F64, INT64_MAX, 2, "xy"), DUM_ERR_INTERNAL, "tensor u");
+    ck_fails(dumi_writer_tensor(writer, "u", DUMI_F64, -1, 2, "xy"), DUM_ERR_INTERNAL, "tensor u");
+    char *names = malloc(DUMI_MAX_HEADER);
+    memset(names, 'n', DUMI_MAX_HEADER);
+    names[DUMI_MAX_HEADER - 1] = '\0';
+    ck_ok(dumi_writer_meta(writer, "dum.features", names));
+    ck_fails(dumi_writer_finish(writer, &bytes, &size), DUM_ERR_LIMIT, "shorten the feature names");
+    ck_assert_ptr_null(bytes);
+    free(names);
+    dumi_writer_destroy(writer);
+}
+END_TEST
+
+START_TEST(longest_header)
+{
+    dumi_model_writer *writer;
+    unsigned char *bytes;
+    size_t size;
+    const size_t length = DUMI_MAX_HEADER - 1024;
+    char *names = malloc(length + 1);
+    memset(names, 'n', length);
+    names[length] = '\0';
+    ck_ok(dumi_writer_create(context, "test", &writer));
+    ck_ok(dumi_writer_meta(writer, "dum.features", names));
+    ck_ok(dumi_writer_finish(writer, &bytes, &size));
+    dumi_writer_destroy(writer);
+    dumi_reader *reader;
+    ck_ok(dumi_reader_open(context, bytes, size, &reader)); /* what can be written can be read */
+    ck_assert(strcmp(dumi_reader_meta(reader, "dum.features"), names) == 0);
+    dumi_reader_close(reader);
+    dumi_free(context, bytes);
+    free(names);
+}
+END_TEST
+
+START_TEST(inspect)
+{
+    static const char header[] =
+        SEALED_META("scorer.x\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9"
+                    "\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9",
+                    "") "}";
+    size_t size;
+    unsigned char *bytes = make_sealed(header, 0, &size);
+    ck_ok(dumi_file_write(context, &dumi_file_system, in_folder("m"), bytes, size));
+    free(bytes);
+    dum_model_info info;
+    DUM_INIT(info);
+    ck_ok(dum_model_inspect(context, in_folder("m"), &info));
+    ck_assert_int_eq(info.format, 1);
+    ck_assert_int_eq(info.min_reader, 1);
+    ck_assert_str_eq(info.writer, "w");
+    ck_assert_str_eq(info.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    ck_assert_uint_eq(strlen(info.kind), 30); /* 8 + 11 * 2: of the next character only half would fit */
+    ck_assert(dumi_utf8_valid(info.kind, strlen(info.kind)));
+    ck_fails(dum_model_inspect(context, folder, &info), DUM_ERR_IO, "not a regular file");
+    ck_fails(dum_model_inspect(context, in_folder("none"), &info), DUM_ERR_IO, "No such file");
+    ck_fails(dum_model_inspect(context, in_folder("m"), NULL), DUM_ERR_ARGUMENT, "info");
+    info.struct_size = 0;
+    ck_fails(dum_model_inspect(context, in_folder("m"), &info), DUM_ERR_ABI, "DUM_INIT");
 }
 END_TEST
 
@@ -264,6 +507,7 @@ END_TEST
 /* ---- Writing: each call made to fail ------------------------------------------------------------ */
 
 static int calls_left;
+static int unlinks;
 
 static bool fails_now(void)
 {
@@ -300,9 +544,17 @@ static int bad_rename(const char *from, const char *to)
     return fails_now() ? -1 : dumi_file_system.rename(from, to);
 }
 
+static int bad_unlink(const char *path)
+{
+    const int result = dumi_file_system.unlink(path);
+    unlinks++;
+    errno = ENOENT; /* must not take the place of what went wrong first */
+    return result;
+}
+
 START_TEST(failing_writes)
 {
-    static const dumi_file_calls bad = {bad_open, bad_write, bad_fsync, bad_close, bad_rename};
+    static const dumi_file_calls bad = {bad_open, bad_write, bad_fsync, bad_close, bad_rename, bad_unlink};
     char old[64], new[1000];
     memset(old, 'o', sizeof old);
     memset(new, 'n', sizeof new);
@@ -327,12 +579,81 @@ START_TEST(failing_writes)
             continue; /* closing the folder failed: nothing is lost by that */
         }
         ck_assert_int_eq(status, DUM_ERR_IO);
+        ck_assert_ptr_nonnull(strstr(dum_error_message(), strerror(EIO)));
         failed++;
     }
     ck_assert_int_ge(failed, 14);
+    ck_assert_int_ge(unlinks, 12);
     char deep[128];
     snprintf(deep, sizeof deep, "%s/none/model", folder);
     ck_fails(dumi_file_write(context, &dumi_file_system, deep, old, sizeof old), DUM_ERR_IO, "No such file");
+}
+END_TEST
+
+static int interruptions;
+
+static bool interrupted(void)
+{
+    errno = EINTR;
+    return interruptions++ % 2 == 0;
+}
+
+static int64_t interrupted_write(int file, const void *bytes, size_t size)
+{
+    return interrupted() ? -1 : dumi_file_system.write(file, bytes, size > 7 ? 7 : size);
+}
+
+static int interrupted_fsync(int file)
+{
+    return interrupted() ? -1 : dumi_file_system.fsync(file);
+}
+
+static int interrupted_close(int file)
+{
+    dumi_file_system.close(file);
+    errno = EINTR;
+    return -1;
+}
+
+static int64_t full_write(int file, const void *bytes, size_t size)
+{
+    (void)file, (void)bytes, (void)size;
+    return 0;
+}
+
+START_TEST(interrupted_writes)
+{
+    dumi_file_calls calls = dumi_file_system;
+    calls.write = interrupted_write;
+    calls.fsync = interrupted_fsync;
+    calls.close = interrupted_close;
+    char text[100], path[128];
+    memset(text, 't', sizeof text);
+    strcpy(path, in_folder("model"));
+    const mode_t mask = umask(027);
+    ck_ok(dumi_file_write(context, &calls, path, text, sizeof text));
+    umask(mask);
+    struct stat about;
+    ck_assert_int_eq(stat(path, &about), 0);
+    ck_assert_int_eq(about.st_mode & 0777, 0640);
+    unsigned char *bytes;
+    size_t size;
+    ck_ok(dumi_file_read(context, path, sizeof text, &bytes, &size));
+    ck_assert_uint_eq(size, sizeof text);
+    ck_assert_mem_eq(bytes, text, sizeof text);
+    dumi_free(context, bytes);
+    calls.write = full_write;
+    ck_fails(dumi_file_write(context, &calls, path, text, sizeof text), DUM_ERR_IO, strerror(ENOSPC));
+
+    /* A name that another process has taken is left alone. */
+    char taken[160];
+    snprintf(taken, sizeof taken, "%s.%ld-0.tmp", path, (long)getpid());
+    ck_ok(dumi_file_write(context, &dumi_file_system, taken, "other", 5));
+    ck_ok(dumi_file_write(context, &dumi_file_system, path, text, sizeof text));
+    ck_ok(dumi_file_read(context, taken, 5, &bytes, &size));
+    ck_assert_mem_eq(bytes, "other", 5);
+    dumi_free(context, bytes);
+    ck_assert_int_eq(files_in_folder(), 2);
 }
 END_TEST
 
@@ -345,7 +666,18 @@ START_TEST(odd_paths)
     ck_assert_int_eq(mkfifo(in_folder("fifo"), 0600), 0);
     ck_fails(dumi_file_read(context, in_folder("fifo"), 1 << 20, &bytes, &size), DUM_ERR_IO,
              "not a regular file");
+    ck_fails(dumi_file_write(context, &dumi_file_system, folder, "x", 1), DUM_ERR_IO, "rename");
+    ck_fails(dumi_file_write(context, &dumi_file_system, "", "x", 1), DUM_ERR_IO, "cannot");
+    ck_fails(dumi_file_write(context, &dumi_file_system, in_folder("fifo/model"), "x", 1), DUM_ERR_IO,
+             "Not a directory");
+    if (geteuid() != 0) { /* root may write anywhere */
+        ck_assert_int_eq(chmod(folder, 0500), 0);
+        ck_fails(dumi_file_write(context, &dumi_file_system, in_folder("model"), "x", 1), DUM_ERR_IO,
+                 "Permission denied");
+        ck_assert_int_eq(chmod(folder, 0700), 0);
+    }
     dumi_npy *npy;
+    ck_fails(dumi_npy_open(context, folder, &npy), DUM_ERR_IO, "not a regular file");
     ck_fails(dumi_npy_open(context, in_folder("fifo"), &npy), DUM_ERR_IO, "not a regular file");
     ck_fails(dumi_npy_open(context, in_folder("none"), &npy), DUM_ERR_IO, "No such file");
     ck_ok(dumi_file_write(context, &dumi_file_system, in_folder("big"), "0123456789", 10));
@@ -438,6 +770,14 @@ START_TEST(npy_refuses)
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2, 1, 1), }", "more than 2 dimensions"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "0 dimensions"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (-3, 2), }", "bad shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (6), }", "bad shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (,), }", "bad shape"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3 2), }", "bad shape"},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (24, 1), }", "dtype |u1"},
+        {"{'descr': '<u4', 'fortran_order': False, 'shape': (3, 2), }", "dtype <u4"},
+        {"{'descr': '<f2', 'fortran_order': False, 'shape': (3, 4), }", "dtype <f2"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 0), }", "at least 1 x 1"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4294967296), }", "1 x 1"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 9223372036854775807), }",
          "bad shape"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (72057594037927935, 3), }", "says"},
@@ -461,6 +801,77 @@ START_TEST(npy_refuses)
 }
 END_TEST
 
+/* ---- Out of memory ------------------------------------------------------------------------------ */
+
+static int allocations_left;
+
+static void *scarce_alloc(void *user, size_t size, size_t align)
+{
+    (void)user;
+    void *pointer = NULL;
+    return --allocations_left != 0 && posix_memalign(&pointer, align, size) == 0 ? pointer : NULL;
+}
+
+static void scarce_free(void *user, void *pointer, size_t size)
+{
+    (void)user, (void)size;
+    free(pointer);
+}
+
+static dum_status all_calls(dum_context *scarce)
+{
+    dumi_model_writer *writer = NULL;
+    dumi_reader *reader = NULL;
+    dumi_npy *npy = NULL;
+    unsigned char *bytes = NULL, *again = NULL;
+    size_t size;
+    dum_status status;
+    DUMI_GO(dumi_writer_create(scarce, "test", &writer));
+    DUMI_GO(dumi_writer_tensor(writer, "w", DUMI_F32, 2, 3, weights));
+    DUMI_GO(dumi_writer_finish(writer, &bytes, &size));
+    DUMI_GO(dumi_file_write(scarce, &dumi_file_system, in_folder("m"), bytes, size));
+    DUMI_GO(dumi_file_read(scarce, in_folder("m"), 1 << 20, &again, &size));
+    DUMI_GO(dumi_reader_open(scarce, again, size, &reader));
+    DUMI_GO(dumi_npy_open(scarce, in_folder("x.npy"), &npy));
+done:
+    dumi_npy_close(npy);
+    dumi_reader_close(reader);
+    dumi_free(scarce, again);
+    dumi_free(scarce, bytes);
+    dumi_writer_destroy(writer);
+    return status;
+}
+
+START_TEST(out_of_memory)
+{
+    unsigned char file[200];
+    const size_t size = make_npy(file, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }",
+                                 weights, sizeof weights);
+    ck_ok(dumi_file_write(context, &dumi_file_system, in_folder("x.npy"), file, size));
+    dum_context_options options;
+    DUM_INIT(options);
+    options.alloc = scarce_alloc;
+    options.free = scarce_free;
+    options.backend = "ref";
+    options.threads = 1;
+    dum_context *scarce;
+    allocations_left = -1;
+    ck_ok(dum_context_create(&options, &scarce));
+    const uint64_t before = dum_context_bytes(scarce);
+    int failed = 0;
+    for (;; failed++) {
+        allocations_left = failed + 1;
+        const dum_status status = all_calls(scarce);
+        ck_assert_uint_eq(dum_context_bytes(scarce), before);
+        if (status == DUM_OK)
+            break;
+        ck_assert_int_eq(status, DUM_ERR_NOMEM);
+    }
+    ck_assert_int_ge(failed, 14);
+    dum_context_destroy(scarce);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("io");
@@ -471,11 +882,19 @@ int main(void)
     tcase_add_test(cases, round_trip);
     tcase_add_test(cases, truncated_and_flipped);
     tcase_add_test(cases, hostile_headers);
+    tcase_add_test(cases, reads_other_writers);
+    tcase_add_test(cases, newer_formats);
+    tcase_add_test(cases, mutated_behind_checksums);
+    tcase_add_test(cases, writer_refuses);
+    tcase_add_test(cases, longest_header);
+    tcase_add_test(cases, inspect);
     tcase_add_test(cases, nonfinite_tensor);
     tcase_add_test(cases, failing_writes);
+    tcase_add_test(cases, interrupted_writes);
     tcase_add_test(cases, odd_paths);
     tcase_add_test(cases, npy_reads);
     tcase_add_test(cases, npy_refuses);
+    tcase_add_test(cases, out_of_memory);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
