@@ -25,8 +25,15 @@ static csv_table read_table(const char *path)
     static char text[1 << 20];
     FILE *file = fopen(path, "rb");
     const size_t size = file != NULL ? fread(text, 1, sizeof text, file) : 0;
-    if (file != NULL)
-        fclose(file);
+    if (file == NULL || ferror(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+    fclose(file);
+    if (size == sizeof text) {
+        fprintf(stderr, "%s: this example reads tables up to 1 MB\n", path);
+        exit(1);
+    }
     char message[256];
     csv_table table;
     if (!csv_parse(text, size, CSV_HEADER_AUTO, &table, message)) {
@@ -65,10 +72,12 @@ static const double *sort_by;
 
 static int by_score(const void *a, const void *b)
 {
-    const double x = sort_by[*(const int64_t *)a], y = sort_by[*(const int64_t *)b];
-    return (x > y) - (x < y);
+    const int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
+    const double x = sort_by[i], y = sort_by[j];
+    return x != y ? (x > y) - (x < y) : (i > j) - (i < j);
 }
 
+/* Rows are numbered from 0, as in the scores. */
 static void print_extremes(const double *scores, const uint8_t *labels, int64_t n)
 {
     int64_t *order = malloc((size_t)n * sizeof *order);
@@ -78,8 +87,8 @@ static void print_extremes(const double *scores, const uint8_t *labels, int64_t 
         order[i] = i;
     sort_by = scores;
     qsort(order, (size_t)n, sizeof *order, by_score);
-    printf("\n%-34s%s\n", "ten most certain rows", "ten least certain rows");
-    for (int i = 0; i < 10; i++) {
+    printf("\n%-34s%s\n", "ten most certain rows (local)", "ten least certain rows (local)");
+    for (int i = 0; i < 10 && i < n; i++) {
         const int64_t low = order[i], high = order[n - 1 - i];
         printf("row %3lld  %7.3f  %-14s row %3lld  %7.3f  %s\n", (long long)low, scores[low],
                labels[low] ? "malignant" : "benign", (long long)high, scores[high],
@@ -99,7 +108,11 @@ static void draw_class(FILE *svg, const int *count, int most, int top, const cha
         fprintf(svg, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\"/>\n",
                 MARGIN + b * WIDTH / BINS, top + HEIGHT - height, WIDTH / BINS - 1, height, colour);
     }
-    fprintf(svg, "<text x=\"%d\" y=\"%d\">%s</text>\n", MARGIN + 6, top + 14, name);
+    int rows = 0;
+    for (int b = 0; b < BINS; b++)
+        rows += count[b];
+    fprintf(svg, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s: %d rows, tallest bar %d</text>\n",
+            MARGIN + WIDTH - 6, top + 14, name, rows, most);
     fprintf(svg, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#444\"/>\n", MARGIN, top + HEIGHT,
             MARGIN + WIDTH, top + HEIGHT);
 }
@@ -135,7 +148,8 @@ static void draw(const char *path, const double *scores, const uint8_t *labels, 
     fprintf(svg,
             "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">score: log of the uncertainty</text>\n</svg>\n",
             MARGIN + WIDTH / 2, bottom - 16);
-    if (fclose(svg) != 0) {
+    const int bad = ferror(svg);
+    if (fclose(svg) != 0 || bad) {
         perror(path);
         exit(1);
     }

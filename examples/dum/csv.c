@@ -12,7 +12,7 @@ typedef struct {
     int64_t line;
     char *cell; /* the cell just read, decoded */
     size_t capacity;
-    bool quoted, last_of_row;
+    bool quoted, last_of_row, wide;
     char *message;
 } reader;
 
@@ -113,14 +113,14 @@ static bool is_missing(const char *cell)
 }
 
 /* strtod would also take hexadecimal; the program never sets a locale. */
-static bool parse_cell(const char *cell, float *value)
+static bool parse_cell(const char *cell, double *value)
 {
     if (is_missing(cell)) {
         *value = NAN;
         return true;
     }
     char *end;
-    *value = (float)strtod(cell, &end);
+    *value = strtod(cell, &end);
     return *end == '\0' && strpbrk(cell, "xXpP") == NULL;
 }
 
@@ -166,7 +166,7 @@ static bool read_first_row(reader *r, cells *first)
 
 static bool looks_like_header(const cells *first)
 {
-    float value;
+    double value;
     for (int32_t i = 0; i < first->count; i++)
         if (!parse_cell(first->texts[i], &value))
             return true;
@@ -177,11 +177,18 @@ static bool grow(reader *r, csv_table *t, int64_t *capacity)
 {
     if (t->rows < *capacity)
         return true;
-    *capacity = 2 * *capacity + 256;
-    float *values = realloc(t->values, (size_t)*capacity * (size_t)t->cols * sizeof *values);
-    if (values == NULL)
+    const size_t row = (size_t)t->cols * (r->wide ? sizeof *t->doubles : sizeof *t->values);
+    const int64_t more = *capacity + *capacity / 2 + 16;
+    void *grown = NULL;
+    if ((uint64_t)more <= SIZE_MAX / row)
+        grown = realloc(r->wide ? (void *)t->doubles : (void *)t->values, (size_t)more * row);
+    if (grown == NULL)
         return fail(r, "out of memory");
-    t->values = values;
+    if (r->wide)
+        t->doubles = grown;
+    else
+        t->values = grown;
+    *capacity = more;
     return true;
 }
 
@@ -201,8 +208,14 @@ static bool store(reader *r, csv_table *t, int32_t col, const char *cell)
         snprintf(what, sizeof what, "more cells than the %d of the first row", t->cols);
         return fail(r, what);
     }
-    if (parse_cell(cell, &t->values[t->rows * t->cols + col]))
+    double value;
+    if (parse_cell(cell, &value)) {
+        if (r->wide)
+            t->doubles[t->rows * t->cols + col] = value;
+        else
+            t->values[t->rows * t->cols + col] = (float)value;
         return true;
+    }
     snprintf(what, sizeof what, "column %s is \"%.60s\", expected a number",
              column_name(t, col, name, sizeof name), cell);
     return fail(r, what);
@@ -267,15 +280,22 @@ static bool parse(reader *r, int header, cells *first, csv_table *t)
     return t->rows > 0 || fail(r, "there are no rows of data");
 }
 
-bool csv_parse(const char *text, size_t size, int header, csv_table *out, char message[256])
+static bool parse_text(const char *text, size_t size, int header, bool wide, csv_table *out, char *message)
 {
     memset(out, 0, sizeof *out);
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         size -= 3;
     }
-    reader r = {
-        .at = text, .end = text + size, .delimiter = find_delimiter(text, size), .line = 1, .message = message};
+    /* Blank lines at the end are no rows, not even of one column, where a blank line is a missing cell. */
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
+        size--;
+    reader r = {.at = text,
+                .end = text + size,
+                .delimiter = find_delimiter(text, size),
+                .line = 1,
+                .wide = wide,
+                .message = message};
     cells first = {NULL, 0, 0};
     const bool parsed = size > 0 ? parse(&r, header, &first, out) : fail(&r, "the file is empty");
     free_texts(first.texts, first.count);
@@ -285,9 +305,20 @@ bool csv_parse(const char *text, size_t size, int header, csv_table *out, char m
     return parsed;
 }
 
+bool csv_parse(const char *text, size_t size, int header, csv_table *out, char message[256])
+{
+    return parse_text(text, size, header, false, out, message);
+}
+
+bool csv_parse_double(const char *text, size_t size, int header, csv_table *out, char message[256])
+{
+    return parse_text(text, size, header, true, out, message);
+}
+
 void csv_free(csv_table *table)
 {
     free(table->values);
+    free(table->doubles);
     free_texts(table->names, table->cols);
     memset(table, 0, sizeof *table);
 }

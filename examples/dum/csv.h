@@ -12,18 +12,21 @@ enum { CSV_HEADER_AUTO, CSV_HEADER_YES, CSV_HEADER_NO };
 typedef struct {
     int64_t rows;
     int32_t cols;
-    float *values; /* rows x cols; a missing cell (empty, NA, NaN, null, ?) is NaN */
-    char **names;  /* cols names, or NULL without a header */
+    float *values;   /* rows x cols; a missing cell (empty, NA, NaN, null, ?) is NaN */
+    double *doubles; /* the same, in place of values, from csv_parse_double */
+    char **names;    /* cols names, or NULL without a header */
 } csv_table;
 
 /* Parses all of text. On failure returns false, and the message says which row (from 1, the header
  * counts) and column. */
 bool csv_parse(const char *text, size_t size, int header, csv_table *out, char message[256]);
+/* Keeps the digits that float has no room for: rounded scores would tie. */
+bool csv_parse_double(const char *text, size_t size, int header, csv_table *out, char message[256]);
 void csv_free(csv_table *table);
 
 /* The column with this name, or with this number from 0; -1 if there is none. */
 int32_t csv_find(const csv_table *table, const char *column);
-/* Takes a column out of the table into `out` (rows). */
+/* Takes a column out of a table of floats into `out` (rows). */
 void csv_take(csv_table *table, int32_t col, float *out);
 
 #endif

@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tool.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,8 @@ static void interrupt(int signal_number)
 }
 
 typedef struct {
-    bool bar;
-    double shown; /* seconds at which the bar was last drawn */
+    bool bar, open; /* open: the bar's line has not ended */
+    double shown;   /* seconds at which the bar was last drawn */
     double seconds;
 } progress_state;
 
@@ -32,7 +33,8 @@ static int32_t show_progress(void *user, const dum_progress *p)
         fprintf(stderr, "\r[%.*s%*s] step %lld of %lld, loss %.4f, %.0f s left ", done,
                 "##############################", width - done, "", (long long)p->step, (long long)p->steps,
                 p->loss, p->seconds_left);
-        if (p->step == p->steps)
+        state->open = p->step != p->steps;
+        if (!state->open)
             fputc('\n', stderr);
         fflush(stderr);
     }
@@ -89,6 +91,23 @@ static int set_options(dum_scorer *scorer, const arguments *args)
     return status;
 }
 
+/* Hours of training should not be lost to a mistyped path. */
+static int check_model_path(const char *path)
+{
+    if (is_special_file(path))
+        return fail("cannot write %s: it is not a regular file", path);
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    char *folder = malloc(length + 2);
+    if (folder == NULL)
+        return fail("out of memory");
+    memcpy(folder, path, length);
+    memcpy(folder + length, ".", 2);
+    const bool writable = access(folder, W_OK | X_OK) == 0;
+    free(folder);
+    return writable ? TOOL_OK : fail("cannot write %s: %s", path, strerror(errno));
+}
+
 static int fit_and_save(const arguments *args, dum_scorer *scorer, const dum_dataset *data,
                         const dum_dataset *pairs)
 {
@@ -102,15 +121,17 @@ static int fit_and_save(const arguments *args, dum_scorer *scorer, const dum_dat
     struct sigaction action = {.sa_handler = interrupt};
     sigaction(SIGINT, &action, NULL);
     const dum_status status = dum_scorer_fit(scorer, data, &options);
+    if (state.open)
+        fputc('\n', stderr);
     if (status != DUM_OK && status != DUM_CANCELLED)
         return fail_library(args->data);
     if (dum_scorer_save(scorer, args->model) != DUM_OK)
         return fail_library("cannot save");
     if (!args->quiet)
-        fprintf(stderr, "%s: %lld rows, %d columns, scorer %s, %.1f s\n", args->model,
+        fprintf(stderr, "%s: %lld rows, %d columns, scorer %s, %.1f s%s\n", args->model,
                 (long long)dum_dataset_rows(data), dum_dataset_cols(data), dum_scorer_kind(scorer),
-                state.seconds);
-    if (interrupted)
+                state.seconds, status == DUM_CANCELLED && !interrupted ? ", stopped by --max-seconds" : "");
+    if (status == DUM_CANCELLED && interrupted)
         return fail("interrupted: %s holds the model as far as it got", args->model);
     return TOOL_OK;
 }
@@ -132,11 +153,17 @@ static int fit_with(const arguments *args, dum_context *context)
         fail_library("--scorer");
         return TOOL_USAGE;
     }
+    /* The label is a column of a CSV file: pairs in .npy have none. */
+    arguments unlabelled = *args;
+    if (args->pairs != NULL && has_ending(args->pairs, ".npy"))
+        unlabelled.label_column = NULL;
     status = set_options(scorer, args);
+    if (status == TOOL_OK)
+        status = check_model_path(args->model);
     if (status == TOOL_OK)
         status = load_data(context, args->data, args, &data);
     if (status == TOOL_OK && args->pairs != NULL)
-        status = load_data(context, args->pairs, args, &pairs);
+        status = load_data(context, args->pairs, &unlabelled, &pairs);
     if (status == TOOL_OK)
         status = fit_and_save(args, scorer, data.dataset, pairs.dataset);
     free_data(&data);

@@ -57,28 +57,35 @@ static int print_head(const dum_head *head)
     return TOOL_OK;
 }
 
-static int print_contents(dum_context *context, const char *path, const dum_model_info *about)
+static void print_about(const dum_model_info *about)
 {
-    int status = TOOL_OK;
-    if (strcmp(about->kind, "head") == 0) {
-        dum_head *head;
-        if (dum_head_load(context, path, &head) != DUM_OK)
-            return fail_library(path);
-        status = print_head(head);
-        dum_head_destroy(head);
-    } else {
-        dum_scorer *scorer;
-        if (dum_scorer_load(context, path, &scorer) != DUM_OK)
-            return fail_library(path);
-        status = print_scorer(scorer);
-        dum_scorer_destroy(scorer);
-    }
+    printf("{\"format\": %d, \"min_reader\": %d, ", about->format, about->min_reader);
+    print_text("writer", about->writer, false);
+    print_text("kind", about->kind, false);
+    print_text("sha256", about->sha256, false);
+}
+
+/* Loads before it prints: a model that fails to load must not leave half a line. */
+static int print_model(dum_context *context, const char *path, const dum_model_info *about)
+{
+    dum_head *head = NULL;
+    dum_scorer *scorer = NULL;
+    const bool is_head = strcmp(about->kind, "head") == 0;
+    const dum_status loaded =
+        is_head ? dum_head_load(context, path, &head) : dum_scorer_load(context, path, &scorer);
+    if (loaded != DUM_OK)
+        return fail_library(path);
+    print_about(about);
+    const int status = is_head ? print_head(head) : print_scorer(scorer);
+    printf("}\n");
+    dum_head_destroy(head);
+    dum_scorer_destroy(scorer);
     return status;
 }
 
 int command_info(int argc, char **argv)
 {
-    static const char *const accepted[] = {NULL};
+    static const char *const accepted[] = {"--quiet", NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, true, &args);
     if (status != TOOL_OK || (status = require_argument(args.file, "the path of a model")) != TOOL_OK)
@@ -89,16 +96,10 @@ int command_info(int argc, char **argv)
         return status;
     dum_model_info about;
     DUM_INIT(about);
-    if (dum_model_inspect(context, args.file, &about) != DUM_OK) {
+    if (dum_model_inspect(context, args.file, &about) != DUM_OK)
         status = fail_library(args.file);
-    } else {
-        printf("{\"format\": %d, \"min_reader\": %d, ", about.format, about.min_reader);
-        print_text("writer", about.writer, false);
-        print_text("kind", about.kind, false);
-        print_text("sha256", about.sha256, false);
-        status = print_contents(context, args.file, &about);
-        printf("}\n");
-    }
+    else
+        status = print_model(context, args.file, &about);
     dum_context_destroy(context);
     return finish_output(status);
 }
@@ -116,7 +117,7 @@ static void print_param(const dum_param_info *info)
 
 int command_scorers(int argc, char **argv)
 {
-    static const char *const accepted[] = {NULL};
+    static const char *const accepted[] = {"--quiet", NULL};
     arguments args;
     const int status = parse_arguments(argc, argv, accepted, false, &args);
     if (status != TOOL_OK)
@@ -137,7 +138,7 @@ int command_scorers(int argc, char **argv)
 
 int command_backends(int argc, char **argv)
 {
-    static const char *const accepted[] = {NULL};
+    static const char *const accepted[] = {"--quiet", NULL};
     arguments args;
     const int status = parse_arguments(argc, argv, accepted, false, &args);
     if (status != TOOL_OK)

@@ -20,7 +20,7 @@ static int read_labels(const arguments *args, int64_t count, uint8_t *labels)
 {
     double *values;
     int64_t found;
-    const int status = load_vector(args->labels, args->label_column, args->header, &values, &found);
+    const int status = load_vector(args->labels, args->label_column, args->header, NULL, &values, &found);
     if (status != TOOL_OK)
         return status;
     int result = TOOL_OK;
@@ -29,8 +29,8 @@ static int read_labels(const arguments *args, int64_t count, uint8_t *labels)
                       (long long)count);
     for (int64_t i = 0; i < count && result == TOOL_OK; i++) {
         if (values[i] != 0 && values[i] != 1)
-            result =
-                fail("%s: label of row %lld is %g, expected 0 or 1", args->labels, (long long)i, values[i]);
+            result = fail("%s: label of row %lld (from 0) is %g, expected 0 or 1", args->labels, (long long)i,
+                          values[i]);
         labels[i] = values[i] == 1;
     }
     free(values);
@@ -64,8 +64,8 @@ static int print_eval(const arguments *args, const double *scores, const uint8_t
 
 int command_eval(int argc, char **argv)
 {
-    static const char *const accepted[] = {
-        "--scores", "--labels", "--label-column", "--bootstrap", "--header", "--no-header", NULL};
+    static const char *const accepted[] = {"--scores", "--labels",    "--label-column", "--bootstrap",
+                                           "--header", "--no-header", "--quiet",        NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);
     if (status != TOOL_OK || (status = require_argument(args.scores, "--scores")) != TOOL_OK ||
@@ -73,7 +73,7 @@ int command_eval(int argc, char **argv)
         return status;
     double *scores;
     int64_t count;
-    status = load_vector(args.scores, NULL, args.header, &scores, &count);
+    status = load_vector(args.scores, NULL, args.header, "score", &scores, &count);
     if (status != TOOL_OK)
         return status;
     uint8_t *labels = malloc((size_t)count);
@@ -120,9 +120,13 @@ static int print_compare(const arguments *args, const double *scores, int64_t m,
         return fail("out of memory");
     memset(labels, 0, (size_t)m);
     memset(labels + m, 1, (size_t)n);
+    dum_interval_options options;
+    DUM_INIT(options);
+    options.method = args->bootstrap > 0 ? DUM_INTERVAL_BOOTSTRAP : DUM_INTERVAL_DEFAULT;
+    options.resamples = args->bootstrap;
     dum_estimate auroc;
     DUM_INIT(auroc);
-    const dum_status status = dum_auroc(scores, labels, m + n, NULL, &auroc);
+    const dum_status status = dum_auroc(scores, labels, m + n, &options, &auroc);
     free(labels);
     if (status != DUM_OK)
         return fail_library(args->sample);
@@ -163,9 +167,9 @@ static int compare_with(const arguments *args, dum_context *context, const dum_s
 
 int command_compare(int argc, char **argv)
 {
-    static const char *const accepted[] = {"--reference", "--sample",       "--model",
-                                           "--threads",   "--backend",      "--header",
-                                           "--no-header", "--label-column", NULL};
+    static const char *const accepted[] = {"--reference", "--sample", "--model",     "--threads",
+                                           "--backend",   "--header", "--no-header", "--label-column",
+                                           "--bootstrap", "--quiet",  NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);
     if (status != TOOL_OK || (status = require_argument(args.reference, "--reference")) != TOOL_OK ||
@@ -176,7 +180,7 @@ int command_compare(int argc, char **argv)
     status = open_context(&args, &context);
     if (status != TOOL_OK)
         return status;
-    dum_scorer *scorer;
+    dum_scorer *scorer = NULL;
     if (dum_scorer_load(context, args.model, &scorer) != DUM_OK)
         status = fail_library(args.model);
     else

@@ -1,50 +1,74 @@
 /* SPDX-License-Identifier: MIT
  * dum: deep uncertainty models at the terminal. Built on the public header alone. */
+#define _POSIX_C_SOURCE 200809L
 #include "tool.h"
 
+#include <signal.h>
 #include <string.h>
 
-static const char help[] =
-    "dum: how far to trust an embedding\n"
+typedef struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *synopsis;
+} command;
+
+static const command commands[] = {
+    {"fit", command_fit,
+     "--data X.npy|X.csv --model m.dum [--scorer dum] [--set name=value]... [--seed N]\n"
+     "               [--threads N] [--backend NAME] [--holdout SHARE] [--pairs P.npy] [--max-seconds S]"},
+    {"score", command_score,
+     "--model m.dum --data X [--out s.npy|s.csv|-] [--pvalue] [--false-alarm-rate R]\n"
+     "               [--threads N] [--backend NAME]"},
+    {"eval", command_eval, "--scores s.npy --labels y.npy [--bootstrap N]"},
+    {"compare", command_compare,
+     "--reference a.npy --sample b.npy --model m.dum [--bootstrap N] [--threads N]\n"
+     "               [--backend NAME]"},
+    {"info", command_info, "m.dum"},
+    {"scorers", command_scorers, ""},
+    {"backends", command_backends, ""},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const char notes[] =
     "\n"
-    "  dum fit      --data X.npy|X.csv --model m.dum [--scorer dum] [--set name=value]... [--seed N]\n"
-    "               [--threads N] [--backend NAME] [--holdout SHARE] [--pairs P.npy] [--max-seconds S]\n"
-    "  dum score    --model m.dum --data X [--out s.npy|s.csv|-] [--pvalue] [--false-alarm-rate R]\n"
-    "  dum eval     --scores s.npy --labels y.npy [--label-column NAME] [--bootstrap N]\n"
-    "  dum compare  --reference a.npy --sample b.npy --model m.dum\n"
-    "  dum info     m.dum\n"
-    "  dum scorers\n"
-    "  dum backends\n"
-    "\n"
-    "CSV: --header or --no-header (found out by default), --label-column NAME|NUMBER (not a feature).\n"
+    "CSV: --header or --no-header (found out by default), --label-column NAME|NUMBER (not a feature; numbers\n"
+    "start at 0). --set: the names are in dum scorers; --holdout calibrates, as --pvalue and\n"
+    "--false-alarm-rate need. --bootstrap N: resamples of the intervals; without it, compare has DeLong's.\n"
     "--quiet: nothing on stderr but errors. Exit code: 0, 1 (data or file at fault), 2 (usage).\n";
 
-static int print_help(FILE *to, int status)
+/* All commands, or one. */
+static int print_help(FILE *to, const command *one, int status)
 {
-    fputs(help, to);
+    if (one == NULL)
+        fputs("dum: how far to trust an embedding\n\n", to);
+    for (int i = 0; i < COMMANDS; i++)
+        if (one == NULL || one == &commands[i])
+            fprintf(to, "  dum %-8s %s\n", commands[i].name, commands[i].synopsis);
+    fputs(notes, to);
     return to == stdout ? finish_output(status) : status;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        int (*run)(int argc, char **argv);
-    } commands[] = {{"fit", command_fit},          {"score", command_score}, {"eval", command_eval},
-                    {"compare", command_compare},  {"info", command_info},   {"scorers", command_scorers},
-                    {"backends", command_backends}};
+    /* A reader that goes away is an error of writing like any other. */
+    signal(SIGPIPE, SIG_IGN);
     if (argc < 2)
-        return print_help(stderr, TOOL_USAGE);
+        return print_help(stderr, NULL, TOOL_USAGE);
+    if (strcmp(argv[1], "--help") == 0)
+        return print_help(stdout, NULL, TOOL_OK);
     if (strcmp(argv[1], "--version") == 0) {
         printf("dum %s\n", dum_version());
         return finish_output(TOOL_OK);
     }
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0)
-            return print_help(stdout, TOOL_OK);
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 2, argv + 2);
+    for (int c = 0; c < COMMANDS; c++) {
+        if (strcmp(argv[1], commands[c].name) != 0)
+            continue;
+        for (int i = 2; i < argc; i++)
+            if (strcmp(argv[i], "--help") == 0)
+                return print_help(stdout, &commands[c], TOOL_OK);
+        return commands[c].run(argc - 2, argv + 2);
+    }
     fprintf(stderr, "dum: there is no command \"%s\" (see dum --help)\n", argv[1]);
     return TOOL_USAGE;
 }

@@ -47,12 +47,21 @@ typedef struct {
 int load_data(dum_context *context, const char *path, const arguments *args, loaded_data *out);
 void free_data(loaded_data *data);
 
-/* A vector of numbers from .npy (any of the usual types) or one column of a CSV file. */
-int load_vector(const char *path, const char *column, int header, double **values, int64_t *count);
+bool has_ending(const char *path, const char *ending);
+/* All of a file, with a NUL behind it; NULL after a message. */
+char *read_file(const char *path, size_t *size);
+int load_csv(const char *path, int header, bool doubles, csv_table *table);
 
-/* Writes rows x cols doubles: .npy, .csv, or CSV on standard output for "-" or NULL. A file is written beside its
- * place and renamed. names: of the columns, for CSV; NULL: no header. */
+/* A vector of numbers from .npy (any of the usual types) or one column of a CSV file. usual: the column of a
+ * table where none is asked for, the first one in .npy; NULL: a table is an error. */
+int load_vector(const char *path, const char *column, int header, const char *usual, double **values,
+                int64_t *count);
+
+/* Writes rows x cols doubles: .npy, .csv, or CSV on standard output for "-" or NULL. A file is written beside
+ * its place and renamed. names: of the columns, for CSV; NULL: no header. */
 int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names);
+/* There is something at path that is no file: a folder, a pipe, a device. */
+bool is_special_file(const char *path);
 
 /* JSON: %.17g, null for what is not finite. */
 void print_number(const char *name, double value, bool last);

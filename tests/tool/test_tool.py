@@ -5,11 +5,17 @@ Usage: test_tool.py path/to/dum path/to/wdbc.csv"""
 import json
 import os
 import pathlib
+import pty
 import random
+import resource
+import signal
+import stat
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 DUM, WDBC = sys.argv[1:3]
 
@@ -30,7 +36,7 @@ def write_npy(path, rows, kind="<f4"):
     shape = f"({len(rows)}, {len(rows[0])})" if isinstance(rows[0], list) else f"({len(rows)},)"
     head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
     head = head.ljust(117) + "\n"
-    code = {"<f4": "f", "<f8": "d", "|u1": "B", "<i8": "q"}[kind]
+    code = {"<f4": "f", "<f8": "d", "|u1": "B", "|i1": "b", "<u2": "H", "<i8": "q"}[kind]
     path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode()
                      + struct.pack(f"<{len(flat)}{code}", *flat))
     return path
@@ -74,7 +80,9 @@ def main(scratch):
     run(*fit, "--data", x, "--backend", "abacus", code=1, message="abacus")
     assert not model.exists()
     assert run("--version").startswith("dum ")
-    assert "dum score" in run("--help") == run("fit", "--help")
+    assert "dum score" in run("--help") and "dum fit" in run("--help")
+    assert "dum fit" in run("fit", "--help") and "dum eval" not in run("fit", "--help")
+    run("dance", "--help", code=2, message='no command "dance"')
 
     # the main job
     run(*fit, "--data", x, "--seed", 5, "--threads", 1, "--holdout", 0.2)
@@ -119,6 +127,11 @@ def main(scratch):
     assert model.read_bytes() == without
     run(*fit, "--data", csv("semi.csv", plain.read_text().replace(",", ";") + "\n\n"))
     assert model.read_bytes() == without
+    run(*fit, "--data", csv("tab.csv", plain.read_text().replace(",", "\t")))
+    assert model.read_bytes() == without
+    run(*fit, "--data", plain, "--header")
+    assert len(json.loads(run("info", model))["features"]) == 4
+    run(*fit, "--data", csv("words.csv", "a,b\n1,2\n"), "--no-header", code=1, message='row 1: column 1 is "a"')
     named = csv("named.csv", '"a, 1",b,"c ""q""",d,label\n'
                 + "".join(",".join(f'"{v:.6f}"' for v in r) + f",{i % 2}\n" for i, r in enumerate(rows)))
     run(*fit, "--data", named, "--label-column", "label")
@@ -140,7 +153,8 @@ def main(scratch):
     run(*fit, "--data", csv("empty.csv", ""), code=1, message="empty.csv, row 1: the file is empty")
     run(*fit, "--data", csv("head.csv", "a,b\n"), code=1, message="no rows of data")
     run(*fit, "--data", csv("quote.csv", '1,"2\n'), code=1, message="does not end")
-    run(*fit, "--data", csv("nan.csv", "a,b\n1,2\n3,NA\n5,6\n"), code=1, message="row 1, column 1 (from 0) is nan")
+    run(*fit, "--data", csv("nan.csv", "a,b\n1,2\n3,NA\n5,6\n"), code=1,
+        message="row 1, column 1 (from 0) is nan")
     run(*fit, "--data", csv("nan.csv", "a,b\n1,2\n3,\n5,6\n"), "--set", "nonfinite=impute")
     run(*fit, "--data", csv("one.csv", "a,b\n1,2\n"), code=1, message="the data have 1 rows")
     run(*fit, "--data", scratch / "none.csv", code=1, message="No such file")
@@ -151,16 +165,22 @@ def main(scratch):
     run("info", scratch / "none", code=1, message="No such file")
     run("eval", "--scores", scores, "--labels", y, code=1, message="130 labels")
     run("eval", "--scores", write_npy(scratch / "t.npy", [1.0, 2.0], "<f8"),
-        "--labels", write_npy(scratch / "l.npy", [1, 2], "<i8"), code=1, message="label of row 1 is 2")
+        "--labels", write_npy(scratch / "l.npy", [1, 2], "<i8"), code=1, message="label of row 1 (from 0) is 2")
     run("eval", "--scores", scratch / "t.npy", "--labels", write_npy(scratch / "l.npy", [1, 1], "<i8"), code=1,
         message="both classes")
-    run("score", "--model", model, "--data", csv("ok.csv", "1,2\n"), "--pvalue", code=1, message="not calibrated")
+    run("score", "--model", model, "--data", csv("ok.csv", "1,2\n"), "--pvalue", code=1,
+        message="not calibrated")
 
     # nothing is left behind where it cannot be written
     before = sorted(os.listdir(scratch))
     run("score", "--model", model, "--data", csv("ok.csv", "1,2\n"), "--out", scratch / "no" / "s.npy", code=1,
         message="cannot write")
-    run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", scratch / "no" / "m", code=1, message="cannot save")
+    run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", scratch / "no" / "m", code=1,
+        message="cannot write")
+    run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", scratch, code=1,
+        message="not a regular file")
+    run("score", "--model", model, "--data", scratch / "ok.csv", "--out", scratch, code=1,
+        message="cannot write")
     assert sorted(os.listdir(scratch)) == before
     if os.path.exists("/dev/full"):
         with open("/dev/full", "w") as full:
@@ -168,13 +188,149 @@ def main(scratch):
         assert done.returncode == 1 and b"standard output" in done.stderr
 
     # stopped by the clock: the model is there
-    run("fit", "--quiet", "--data", x, "--model", scratch / "c.dum", "--max-seconds", 0.05, "--set", "steps=1000000")
+    run("fit", "--quiet", "--data", x, "--model", scratch / "c.dum", "--max-seconds", 0.05,
+        "--set", "steps=1000000")
     run("score", "--model", scratch / "c.dum", "--data", x, "--out", scores)
     run(*fit, "--data", WDBC, "--label-column", "malignant")
     run(*fit, "--data", x, "--pairs", write_npy(scratch / "p.npy", outliers + rows))
     run(*fit, "--data", x, "--pairs", b, code=1, message="pairs is 10 x 4")
+    run(*fit, "--data", WDBC, "--label-column", "malignant", "--pairs",
+        write_npy(scratch / "q.npy", wdbc_rows()))
+
+
+def wdbc_rows():
+    lines = pathlib.Path(WDBC).read_text().splitlines()[1:]
+    return [[float(v) for v in line.split(",")[:-1]] for line in lines]
+
+
+def test_vectors(scratch):
+    """Scores and labels in every form that eval takes."""
+    def judge(scores, labels, *more):
+        return json.loads(run("eval", "--scores", scores, "--labels", labels, *more))
+
+    labels = write_npy(scratch / "l.npy", [0, 1, 0, 1], "|u1")
+    # as float32 these would tie
+    exact = [1 + i * 1e-12 for i in (0, 1, 2, 3)]
+    from_npy = judge(write_npy(scratch / "e.npy", exact, "<f8"), labels)
+    from_csv = judge(write(scratch / "e.csv", "".join(f"{v:.17g}\n" for v in exact)), labels)
+    assert from_npy == from_csv and from_npy["auroc"] == 0.75
+    # trailing blank lines are no rows; a table has its column "score"
+    assert judge(write(scratch / "b.csv", "score\n1\n2\n3\n4\n\n\n"), labels)["n"] == 4
+    assert judge(write(scratch / "p.csv", "p,score\n9,1\n8,2\n7,3\n6,4\n"), labels)["auroc"] == 0.75
+    assert judge(write_npy(scratch / "p.npy", [[v, -v] for v in exact], "<f8"), labels)["auroc"] == 0.75
+    run("eval", "--scores", write(scratch / "n.csv", "a,b\n1,2\n"), "--labels", labels, code=1,
+        message='no column "score"')
+    run("eval", "--scores", scratch / "e.npy", "--labels", scratch / "p.npy", code=1,
+        message="expected a vector")
+    run("eval", "--scores", write(scratch / "m.csv", "1\nNA\n2\n3\n"), "--labels", labels, code=1)
+    # the sign of integers
+    assert judge(write_npy(scratch / "u.npy", [1, 40000, 2, 50000], "<u2"), labels)["auroc"] == 1
+    assert judge(write_npy(scratch / "i.npy", [-2, 5, -1, 7], "|i1"), labels)["auroc"] == 1
+    assert judge(write_npy(scratch / "d.npy", [2.0, 1.0, 4.0, 3.0], "<f8"), labels)["folded"] == 0.75
+
+
+def test_writing(scratch):
+    """Pipes and devices are written to, not replaced; a reader that goes away is an error."""
+    model, data = scratch / "w.dum", write(scratch / "w.csv", "1,2\n3,5\n5,6\n7,9\n")
+    run("fit", "--quiet", "--set", "steps=3", "--set", "neighbours=2", "--data", data, "--model", model)
+    pipe, got = scratch / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()), daemon=True)
+    reader.start()
+    run("score", "--model", model, "--data", data, "--out", pipe, timeout=60)
+    reader.join(60)
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and len(got[0].split()) == 4
+    run("fit", "--quiet", "--data", data, "--model", pipe, code=1, message="not a regular file", timeout=60)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    ends = os.pipe()
+    os.close(ends[0])
+    for arguments in (["scorers"], ["--help"], ["info", model], ["score", "--model", model, "--data", data]):
+        done = subprocess.run([DUM, *map(str, arguments)], stdout=ends[1], stderr=subprocess.PIPE)
+        assert done.returncode == 1 and b"standard output" in done.stderr, (arguments, done)
+        done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", DUM, *map(str, arguments)], stderr=subprocess.PIPE)
+        assert done.returncode == 1 and b"standard output" in done.stderr, (arguments, done)
+    os.close(ends[1])
+    assert not [name for name in os.listdir(scratch) if name.endswith(".tmp")]
+    many = write(scratch / "many.csv", "1,2\n" * 4000)
+    before = sorted(os.listdir(scratch))
+    for name in ("full.npy", "full.csv"):  # the limit on the size of files stands for a full disk
+        done = subprocess.run([DUM, "score", "--model", model, "--data", many, "--out", scratch / name],
+                              stderr=subprocess.PIPE, restore_signals=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)))
+        assert done.returncode == 1 and b"cannot write" in done.stderr, done
+    assert sorted(os.listdir(scratch)) == before
+    told = json.loads(run("compare", "--reference", data, "--sample", data, "--model", model, "--bootstrap", 50,
+                          "--quiet"))
+    assert told["auroc"] == 0.5 and told["auroc_low"] <= 0.5 <= told["auroc_high"]
+
+
+def test_stopping(scratch):
+    """Control-C saves the model as far as it got; the bar shows on a terminal alone."""
+    model = scratch / "stop.dum"
+    command = [DUM, "fit", "--data", WDBC, "--label-column", "malignant", "--model", str(model), "--set",
+               "steps=1000000000"]
+    main_end, tool_end = pty.openpty()
+    child = subprocess.Popen(command, stderr=tool_end)
+    os.close(tool_end)
+    shown = b""
+    until = time.monotonic() + 60
+    while b" left" not in shown and time.monotonic() < until:
+        shown += os.read(main_end, 4096)
+    child.send_signal(signal.SIGINT)
+    try:
+        while True:
+            piece = os.read(main_end, 4096)
+            if not piece:
+                break
+            shown += piece
+    except OSError:  # the other end of a terminal is closed
+        pass
+    os.close(main_end)
+    assert child.wait(60) == 1, shown
+    assert b" left" in shown and b"interrupted: " in shown and b"as far as it got" in shown
+    assert json.loads(run("info", model))["columns"] == 30
+    done = subprocess.run(command + ["--max-seconds", "0.2"], capture_output=True, text=True)
+    assert done.returncode == 0 and "stopped by --max-seconds" in done.stderr and " left" not in done.stderr
+
+
+def test_threads(scratch):
+    """Wide enough that the second thread has work."""
+    models = []
+    for threads in (1, 2):
+        models.append(scratch / f"t{threads}.dum")
+        run("fit", "--quiet", "--data", WDBC, "--label-column", "malignant", "--set", "width=512", "--set",
+            "steps=60", "--seed", 3, "--threads", threads, "--model", models[-1])
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
+def test_examples(scratch):
+    """The programs beside the tool."""
+    folder = pathlib.Path(DUM).parent
+    model = scratch / "e.dum"
+    run("fit", "--quiet", "--data", WDBC, "--label-column", "malignant", "--set", "steps=20", "--model", model)
+    run("score", "--data", WDBC, "--label-column", "malignant", "--model", model, "--out", scratch / "e.npy")
+    lines = [line.rsplit(",", 1)[0] for line in pathlib.Path(WDBC).read_text().splitlines()]
+
+    def stream(text):
+        return subprocess.run([folder / "score_stream", model], input=text, capture_output=True, text=True)
+    done = stream("\n".join(lines))
+    assert done.returncode == 0 and [float(v) for v in done.stdout.split()] == read_npy(scratch / "e.npy"), done
+    for text, message in ((lines[1] + "\n1,2\n", "line 2"), (lines[1] + "\n1,x\n", "line 2")):
+        done = stream(text)
+        assert done.returncode == 1 and message in done.stderr and len(done.stdout.split()) == 1, done
+    picture = scratch / "scores.svg"
+    done = subprocess.run([folder / "quickstart", WDBC, picture], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert done.stdout.count("AUROC") == 2 and done.stdout.count("row ") == 20, done.stdout
+    assert picture.read_text().rstrip().endswith("</svg>")
+    done = subprocess.run([folder / "quickstart", scratch / "none.csv", picture], capture_output=True,
+                          text=True)
+    assert done.returncode == 1 and "No such file" in done.stderr
 
 
 with tempfile.TemporaryDirectory() as folder:
-    main(pathlib.Path(folder))
+    for test in (main, test_vectors, test_writing, test_stopping, test_threads, test_examples):
+        place = pathlib.Path(folder) / test.__name__
+        place.mkdir()
+        test(place)
 print("ok")

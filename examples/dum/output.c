@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ * Results out. */
+#define _POSIX_C_SOURCE 200809L
+#include "tool.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void put_npy(FILE *file, const double *values, int64_t rows, int32_t cols)
+{
+    char head[128];
+    if (cols == 1)
+        snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld,), }",
+                 (long long)rows);
+    else
+        snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld, %d), }",
+                 (long long)rows, cols);
+    fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, file);
+    fprintf(file, "%-117s\n", head);
+    for (int64_t i = 0; i < rows * cols; i++) {
+        uint64_t bits;
+        unsigned char bytes[8];
+        memcpy(&bits, &values[i], sizeof bits);
+        for (int b = 0; b < 8; b++)
+            bytes[b] = (unsigned char)(bits >> 8 * b);
+        fwrite(bytes, 1, sizeof bytes, file);
+    }
+}
+
+static void put_csv(FILE *file, const double *values, int64_t rows, int32_t cols, const char *const *names)
+{
+    for (int32_t j = 0; names != NULL && j < cols; j++)
+        fprintf(file, "%s%s", names[j], j + 1 < cols ? "," : "\n");
+    for (int64_t i = 0; i < rows; i++)
+        for (int32_t j = 0; j < cols; j++)
+            fprintf(file, "%.17g%s", values[i * cols + j], j + 1 < cols ? "," : "\n");
+}
+
+bool is_special_file(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
+}
+
+static bool write_file(const char *path, bool temporary, bool npy, const double *values, int64_t rows,
+                       int32_t cols, const char *const *names)
+{
+    FILE *file = fopen(path, temporary ? "wbx" : "wb");
+    if (file == NULL)
+        return false;
+    if (npy)
+        put_npy(file, values, rows, cols);
+    else
+        put_csv(file, values, rows, cols, names);
+    const bool written = fflush(file) == 0 && ferror(file) == 0;
+    const int error = errno;
+    const bool closed = fclose(file) == 0;
+    if (!written)
+        errno = error;
+    if (written && closed)
+        return true;
+    if (temporary) {
+        const int reason = errno;
+        remove(path);
+        errno = reason;
+    }
+    return false;
+}
+
+int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names)
+{
+    if (path == NULL || strcmp(path, "-") == 0) {
+        put_csv(stdout, values, rows, cols, names);
+        return TOOL_OK;
+    }
+    const bool npy = has_ending(path, ".npy");
+    /* A rename would put a file in the place of a pipe or a device. */
+    if (is_special_file(path))
+        return write_file(path, false, npy, values, rows, cols, names)
+                   ? TOOL_OK
+                   : fail("cannot write %s: %s", path, strerror(errno));
+    const size_t capacity = strlen(path) + 32;
+    char *temporary = malloc(capacity);
+    if (temporary == NULL)
+        return fail("out of memory");
+    snprintf(temporary, capacity, "%s.%ld.tmp", path, (long)getpid());
+    int status = TOOL_OK;
+    if (!write_file(temporary, true, npy, values, rows, cols, names)) {
+        status = fail("cannot write %s: %s", path, strerror(errno));
+    } else if (rename(temporary, path) != 0) {
+        status = fail("cannot write %s: %s", path, strerror(errno));
+        remove(temporary);
+    }
+    free(temporary);
+    return status;
+}
+
+void print_number(const char *name, double value, bool last)
+{
+    if (isfinite(value))
+        printf("\"%s\": %.17g%s", name, value, last ? "" : ", ");
+    else
+        printf("\"%s\": null%s", name, last ? "" : ", ");
+}
+
+void print_quoted(const char *text)
+{
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20)
+            printf("\\u%04x", (unsigned char)*text);
+        else if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else
+            putchar(*text);
+    }
+    putchar('"');
+}
+
+void print_text(const char *name, const char *value, bool last)
+{
+    printf("\"%s\": ", name);
+    print_quoted(value);
+    printf("%s", last ? "" : ", ");
+}
+
+int finish_output(int status)
+{
+    const bool bad = ferror(stdout) != 0;
+    if ((fflush(stdout) != 0 || bad) && status == TOOL_OK)
+        return fail("cannot write standard output: %s", strerror(errno));
+    return status;
+}
