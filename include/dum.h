@@ -401,7 +401,9 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_pvalue(const dum_scorer *scorer, con
 /* Fitted scorers and heads are saved as one safetensors file (docs/model-format.md), the same bytes
  * for the same model. Saving to a path writes a temporary file beside it, fsyncs and renames: the
  * path holds the old file or the new one, never a part. Loading trusts nothing.
- * Errors of save: STATE (not fitted), IO. Of load: IO, FORMAT, VERSION, CHECKSUM, LIMIT. */
+ * A path that is a folder, a device or a FIFO is refused.
+ * Errors of save: STATE (not fitted), IO, LIMIT (feature names too long for a header). Of load: IO,
+ * FORMAT, VERSION, CHECKSUM, LIMIT. */
 DUM_API DUM_NODISCARD dum_status dum_scorer_save(const dum_scorer *scorer, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_scorer_load(dum_context *context, const char *path, dum_scorer **out);
 DUM_API DUM_NODISCARD dum_status dum_head_save(const dum_head *head, const char *path);

@@ -101,5 +101,6 @@ void dumi_log(const dum_context *context, int32_t level, int32_t code, const cha
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    dumi_utf8_repair(line);
     context->log(context->log_user, level, code, line);
 }

@@ -55,10 +55,20 @@ dum_status dumi_read_struct(const char *what, void *ours, size_t our_size, size_
 dum_status dumi_write_struct(const char *what, void *theirs, const void *ours, size_t our_size,
                              size_t first_size);
 
-/* ---- Numbers as text, in any locale ------------------------------------------------------ */
+/* ---- Text -------------------------------------------------------------------------------- */
 
+bool dumi_utf8_valid(const char *text, size_t size);
+/* Puts a question mark in the place of each byte that is not UTF-8, and of each control character. */
+void dumi_utf8_repair(char *text);
+
+/* Numbers as text, in any locale. */
 /* Shortest text that reads back as the same double; buffer of at least 32 bytes. */
 void dumi_format_number(double value, char *buffer, size_t capacity);
+/* The same for messages, whose %g would follow the locale: dumi_fail(..., "%s", dumi_show(x).text). */
+typedef struct {
+    char text[32];
+} dumi_shown;
+dumi_shown dumi_show(double value);
 /* Parses all of text as a number; false if it is not one. */
 bool dumi_parse_number(const char *text, double *value);
 

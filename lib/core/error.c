@@ -37,20 +37,6 @@ const char *dum_version(void)
     return DUM_VERSION;
 }
 
-/* A message cut off at the end must not end in half a character. */
-static void trim_utf8(char *text, size_t length)
-{
-    size_t start = length;
-    while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0)
-        return;
-    const unsigned char lead = (unsigned char)text[start - 1];
-    const size_t wanted = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (length - (start - 1) < wanted)
-        text[start - 1] = '\0';
-}
-
 dum_status dumi_fail(dum_status status, const char *format, ...)
 {
     va_list arguments;
@@ -59,8 +45,8 @@ dum_status dumi_fail(dum_status status, const char *format, ...)
     va_end(arguments);
     if (length < 0)
         last.message[0] = '\0';
-    else if ((size_t)length >= sizeof last.message)
-        trim_utf8(last.message, sizeof last.message - 1);
+    /* Names and paths are the caller's, and may have been cut inside a character. */
+    dumi_utf8_repair(last.message);
     last.status = (int32_t)status;
     return status;
 }

@@ -9,16 +9,17 @@ static dum_status check_number(const dumi_param *param, double value)
     DUMI_REQUIRE(param->texts == NULL, DUM_ERR_ARGUMENT, "option %s is a text (%s), not a number", param->name,
                  param->choices);
     DUMI_REQUIRE(value >= param->min && value <= param->max, DUM_ERR_ARGUMENT,
-                 "option %s is %g, expected %g to %g", param->name, value, param->min, param->max);
+                 "option %s is %s, expected %s to %s", param->name, dumi_show(value).text,
+                 dumi_show(param->min).text, dumi_show(param->max).text);
     DUMI_REQUIRE(!param->integer || value == floor(value), DUM_ERR_ARGUMENT,
-                 "option %s is %g, expected an integer", param->name, value);
+                 "option %s is %s, expected an integer", param->name, dumi_show(value).text);
     return DUM_OK;
 }
 
 static dum_status check_text(const dumi_param *param, const char *value, double *index)
 {
-    DUMI_REQUIRE(param->texts != NULL, DUM_ERR_ARGUMENT, "option %s is a number (%g to %g), not a text",
-                 param->name, param->min, param->max);
+    DUMI_REQUIRE(param->texts != NULL, DUM_ERR_ARGUMENT, "option %s is a number (%s to %s), not a text",
+                 param->name, dumi_show(param->min).text, dumi_show(param->max).text);
     for (int32_t i = 0; param->texts[i] != NULL; i++) {
         if (strcmp(param->texts[i], value) == 0) {
             *index = i;

@@ -51,8 +51,22 @@ double dumi_rng_normal(dumi_rng *rng)
     return radius * cos(6.283185307179586 * dumi_rng_uniform(rng));
 }
 
+/* Lemire 2019: the high half of a product, without a division but for the rare draw near its edge. */
+static uint32_t below32(dumi_rng *rng, uint32_t bound)
+{
+    uint64_t product = (uint64_t)dumi_rng_u32(rng) * bound;
+    if ((uint32_t)product < bound) {
+        const uint32_t least = (0 - bound) % bound;
+        while ((uint32_t)product < least)
+            product = (uint64_t)dumi_rng_u32(rng) * bound;
+    }
+    return (uint32_t)(product >> 32);
+}
+
 uint64_t dumi_rng_below(dumi_rng *rng, uint64_t bound)
 {
+    if (bound <= UINT32_MAX)
+        return below32(rng, (uint32_t)bound);
     const uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
     for (;;) {
         const uint64_t high = dumi_rng_u32(rng);

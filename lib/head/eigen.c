@@ -124,8 +124,8 @@ static void apply_to_strip(void *argument, int64_t strip, int32_t worker)
 
 static void apply(rotations *r)
 {
-    dumi_parallel(r->context, r->context->threads, (r->d + STRIP - 1) / STRIP, 6.0 * r->count * r->d, apply_to_strip,
-                  r);
+    dumi_parallel(r->context, r->context->threads, (r->d + STRIP - 1) / STRIP, 6.0 * r->count * r->d,
+                  apply_to_strip, r);
     r->count = 0;
 }
 
@@ -191,7 +191,8 @@ dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vector
     tridiagonal(d, a, values, off, beta);
     accumulate(d, a, beta, vectors, sums);
     if (!diagonalise(d, values, off, &kept))
-        status = dumi_fail(DUM_ERR_NONFINITE, "the eigenvectors of the covariance do not converge: use scaling zscore");
+        status = dumi_fail(DUM_ERR_NONFINITE,
+                           "the eigenvectors of the covariance do not converge: use scaling zscore");
 done:
     dumi_free(context, work);
     dumi_free(context, kept.list);

@@ -43,10 +43,10 @@ static dum_status check_data(const training *f)
                  f->poe ? "poe" : "local", (long long)least);
     DUMI_REQUIRE(
         f->values[DUMI_BATCH] >= (f->poe ? 4 : 1), DUM_ERR_ARGUMENT,
-        "option batch is %g, objective poe needs 4 or more: with one row in a bag its variance drops out",
-        f->values[DUMI_BATCH]);
+        "option batch is %s, objective poe needs 4 or more: with one row in a bag its variance drops out",
+        dumi_show(f->values[DUMI_BATCH]).text);
     DUMI_REQUIRE(f->options->max_seconds >= 0, DUM_ERR_ARGUMENT,
-                 "options.max_seconds is %g, expected 0 or more", f->options->max_seconds);
+                 "options.max_seconds is %s, expected 0 or more", dumi_show(f->options->max_seconds).text);
     if (pairs == NULL)
         return DUM_OK;
     DUMI_REQUIRE(!f->poe, DUM_ERR_ARGUMENT, "options.pairs is for objective local");

@@ -90,6 +90,10 @@ static bool sync_folder(const dumi_file_calls *calls, const char *path, char *fo
 dum_status dumi_file_write(dum_context *context, const dumi_file_calls *calls, const char *path,
                            const void *bytes, size_t size)
 {
+    /* rename would put a file in the place of a device or a FIFO. */
+    struct stat about;
+    DUMI_REQUIRE(stat(path, &about) != 0 || S_ISREG(about.st_mode), DUM_ERR_IO, "%.160s is not a regular file",
+                 path);
     const size_t capacity = strlen(path) + 48;
     char *name = dumi_alloc(context, capacity, 1);
     if (name == NULL)

@@ -18,8 +18,6 @@ void dumi_sha256_add(dumi_sha256 *hash, const void *bytes, size_t size);
 /* 64 hexadecimal digits and a NUL. */
 void dumi_sha256_text(dumi_sha256 *hash, char out[65]);
 
-bool dumi_utf8_valid(const char *text, size_t size);
-
 /* ---- Whole files ------------------------------------------------------------------------- */
 
 /* The calls that writing a file makes, so that tests can make each fail. */

@@ -99,30 +99,3 @@ void dumi_sha256_text(dumi_sha256 *hash, char out[65])
     for (int i = 0; i < 8; i++)
         snprintf(out + 8 * i, 9, "%08x", hash->state[i]);
 }
-
-/* Length of the character that starts here, or 0: Unicode 15, table 3-7. */
-static size_t character(const unsigned char *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    const size_t size = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
-    if (p[0] < 0xC2 || p[0] > 0xF4 || size > left)
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    const bool bad = (p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
-                     (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F);
-    return bad ? 0 : size;
-}
-
-bool dumi_utf8_valid(const char *text, size_t size)
-{
-    for (size_t i = 0; i < size;) {
-        const size_t step = character((const unsigned char *)text + i, size - i);
-        if (step == 0)
-            return false;
-        i += step;
-    }
-    return true;
-}

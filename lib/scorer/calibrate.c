@@ -105,13 +105,14 @@ dum_status dum_scorer_threshold(const dum_scorer *scorer, double false_alarm_rat
     DUMI_TRY(check_calibrated(scorer));
     DUMI_NOT_NULL(threshold);
     DUMI_REQUIRE(false_alarm_rate > 0 && false_alarm_rate < 1, DUM_ERR_ARGUMENT,
-                 "false_alarm_rate is %g, expected more than 0 and less than 1", false_alarm_rate);
+                 "false_alarm_rate is %s, expected more than 0 and less than 1",
+                 dumi_show(false_alarm_rate).text);
     const double n = (double)scorer->calibration_count;
     /* A product that should be whole must not be lifted by rounding. */
     const double rank = ceil((n + 1) * (1 - false_alarm_rate) * (1 - 1e-15));
     DUMI_REQUIRE(rank <= n, DUM_ERR_ARGUMENT,
-                 "false_alarm_rate %g needs %.0f calibration rows or more, the scorer has %.0f",
-                 false_alarm_rate, ceil(1 / false_alarm_rate * (1 - 1e-15)) - 1, n);
+                 "false_alarm_rate %s needs %.0f calibration rows or more, the scorer has %.0f",
+                 dumi_show(false_alarm_rate).text, ceil(1 / false_alarm_rate * (1 - 1e-15)) - 1, n);
     *threshold = scorer->calibration[rank < 1 ? 0 : (int64_t)rank - 1];
     return DUM_OK;
 }

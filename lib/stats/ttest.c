@@ -1,86 +1,146 @@
 /* SPDX-License-Identifier: MIT
- * Two-sample t-tests (paper, section 4.1): Student 1908, pooled; Welch 1947. */
+ * Two-sample t-test: Student 1908 with pooled variance, and Welch 1947. */
 #include "stats/stats.h"
 
-#include <math.h>
-
-typedef struct {
-    double n, shifted, square; /* mean less the first value; sum of squared deviations from the mean */
+/* One sample. All numbers are in the scale of compute_spread(). */
+typedef struct sample {
+    const double *values;
+    int64_t n;
+    double min, max;
+    dumi_sum mean;  /* high + low: the difference of two means keeps its digits */
+    double squares; /* sum of squared deviations from the mean */
 } sample;
 
-static dum_status check(const char *name, const double *values, int64_t n)
+static dum_status check_sample(const char *name, sample *x)
 {
-    DUMI_REQUIRE(n >= 1, DUM_ERR_ARGUMENT, "n_%s is %lld, expected 1 or more", name, (long long)n);
-    DUMI_REQUIRE(values != NULL, DUM_ERR_ARGUMENT, "%s is NULL", name);
-    for (int64_t i = 0; i < n; i++)
-        DUMI_REQUIRE(isfinite(values[i]), DUM_ERR_NONFINITE, "%s[%lld] is %g, expected a finite number", name,
-                     (long long)i, values[i]);
+    x->min = x->max = x->values[0];
+    for (int64_t i = 0; i < x->n; i++) {
+        DUMI_REQUIRE(isfinite(x->values[i]), DUM_ERR_NONFINITE, "%s[%lld] is %s, expected finite", name,
+                     (long long)i, isnan(x->values[i]) ? "NaN" : "infinite");
+        x->min = fmin(x->min, x->values[i]);
+        x->max = fmax(x->max, x->values[i]);
+    }
     return DUM_OK;
 }
 
-/* Two passes; the first value is taken off, and the sums are compensated (Neumaier), so that a large common
- * offset costs nothing. */
-static sample summarise(const double *values, int64_t n)
+static bool is_constant(const sample *x)
 {
-    sample s = {.n = (double)n};
-    double sum = 0, rest = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double value = values[i] - values[0], total = sum + value;
-        rest += fabs(sum) >= fabs(value) ? (sum - total) + value : (value - total) + sum;
-        sum = total;
+    return !(x->min < x->max);
+}
+
+/* The mean to twice the precision of a double, so that values around 1e9 lose nothing. */
+static void compute_mean(sample *x, int exponent)
+{
+    dumi_sum sum = {0.0, 0.0};
+    x->mean.high = ldexp(x->min, -exponent);
+    x->mean.low = 0.0;
+    if (is_constant(x))
+        return;
+    for (int64_t i = 0; i < x->n; i++)
+        dumi_sum_add(&sum, ldexp(x->values[i], -exponent));
+    const double n = (double)x->n, total = sum.high + sum.low;
+    const double rest = (sum.high - total) + sum.low;
+    x->mean.high = total / n;
+    x->mean.low = (fma(-x->mean.high, n, total) + rest) / n;
+}
+
+static double deviation(const sample *x, double value, int exponent)
+{
+    return (ldexp(value, -exponent) - x->mean.high) - x->mean.low;
+}
+
+/* The largest distance of a value from its sample's mean. */
+static double reach(const sample *x, int exponent)
+{
+    if (is_constant(x))
+        return 0.0;
+    return fmax(fabs(deviation(x, x->min, exponent)), fabs(deviation(x, x->max, exponent)));
+}
+
+/* Second pass, with the correction of Chan, Golub & LeVeque 1983 for what the mean is off by. */
+static void compute_squares(sample *x, int exponent, int spread)
+{
+    dumi_sum squares = {0.0, 0.0}, sum = {0.0, 0.0};
+    x->squares = 0.0;
+    if (is_constant(x))
+        return;
+    for (int64_t i = 0; i < x->n; i++) {
+        const double d = ldexp(deviation(x, x->values[i], exponent), -spread);
+        dumi_sum_add(&squares, d * d);
+        dumi_sum_add(&sum, d);
     }
-    s.shifted = (sum + rest) / s.n;
-    double deviations = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double deviation = (values[i] - values[0]) - s.shifted;
-        s.square += deviation * deviation;
-        deviations += deviation;
-    }
-    s.square -= deviations * deviations / s.n;
-    return s;
+    const double off = dumi_sum_value(&sum);
+    x->squares = dumi_sum_value(&squares) - off * off / (double)x->n;
 }
 
-/* mean(a) - mean(b), exact where the two first values cancel. */
-static double difference_of_means(const double *a, const sample *s_a, const double *b, const sample *s_b)
+/* Means and squares. Values are divided by 2^exponent where their sum could overflow, deviations
+ * then by 2^spread, which makes the largest about 1: their squares neither overflow nor vanish. */
+static void compute_moments(sample *a, sample *b, int *exponent, int *spread)
 {
-    return (a[0] - b[0]) + (s_a->shifted - s_b->shifted);
+    int bits = 0;
+    (void)frexp(fmax(fmax(fabs(a->min), fabs(a->max)), fmax(fabs(b->min), fabs(b->max))), &bits);
+    *exponent = bits > 900 ? bits - 900 : 0;
+    compute_mean(a, *exponent);
+    compute_mean(b, *exponent);
+    (void)frexp(fmax(reach(a, *exponent), reach(b, *exponent)), spread);
+    compute_squares(a, *exponent, *spread);
+    compute_squares(b, *exponent, *spread);
 }
 
-static void pooled(const sample *a, const sample *b, double *variance, double *df)
+/* Square of the standard error of the difference of means, and its degrees of freedom. */
+static double squared_error(const sample *a, const sample *b, int32_t kind, double *df)
 {
-    *df = a->n + b->n - 2;
-    *variance = (a->square + b->square) / *df * (1 / a->n + 1 / b->n);
+    const double n_a = (double)a->n, n_b = (double)b->n;
+    *df = n_a + n_b - 2.0;
+    if (kind == DUM_TTEST_POOLED)
+        return (a->squares + b->squares) / *df * (1.0 / n_a + 1.0 / n_b);
+    const double e_a = a->squares / (n_a - 1.0) / n_a, e_b = b->squares / (n_b - 1.0) / n_b;
+    const double sum = e_a + e_b;
+    /* Welch & Satterthwaite. Two constant samples have no df of their own: the pooled one, its upper
+     * bound, stands in, and t is infinite anyway. */
+    if (sum > 0.0)
+        *df = sum * sum / (e_a * e_a / (n_a - 1.0) + e_b * e_b / (n_b - 1.0));
+    return sum;
 }
 
-static void welch(const sample *a, const sample *b, double *variance, double *df)
+static dum_status compute(sample *a, sample *b, int32_t kind, dum_ttest_result *result)
 {
-    const double v_a = a->square / (a->n - 1) / a->n, v_b = b->square / (b->n - 1) / b->n;
-    *variance = v_a + v_b;
-    *df = *variance * *variance / (v_a * v_a / (a->n - 1) + v_b * v_b / (b->n - 1));
-}
-
-static dum_status test(const double *a, const sample *s_a, const double *b, const sample *s_b, int32_t kind,
-                       dum_ttest_result *r)
-{
-    double variance;
-    if (kind == DUM_TTEST_WELCH)
-        welch(s_a, s_b, &variance, &r->df);
-    else
-        pooled(s_a, s_b, &variance, &r->df);
-    r->mean_difference = difference_of_means(a, s_a, b, s_b);
-    if (variance > 0) {
-        double log_tail;
-        r->t = r->mean_difference / sqrt(variance);
-        r->p = dumi_student_tail(r->t, r->df, &log_tail);
-        r->log10_p = log_tail / 2.302585092994046;
-        r->cohens_d = r->mean_difference / sqrt((s_a->square + s_b->square) / (s_a->n + s_b->n - 2));
+    int exponent, spread;
+    compute_moments(a, b, &exponent, &spread);
+    const double high = a->mean.high - b->mean.high;
+    const double bb = high - a->mean.high; /* Knuth's two-sum: what rounding took from high */
+    const double lost = (a->mean.high - (high - bb)) - (b->mean.high + bb);
+    const double difference = high + (lost + (a->mean.low - b->mean.low));
+    result->mean_difference = ldexp(difference, exponent);
+    const double error = sqrt(squared_error(a, b, kind, &result->df));
+    if (!(error > 0.0)) {
+        DUMI_REQUIRE(a->min < b->min || a->min > b->min, DUM_ERR_ARGUMENT,
+                     "all values of a and b are equal: t has no value; one of them must differ");
+        result->t = result->cohens_d = a->min > b->min ? INFINITY : -INFINITY;
+        result->log10_p = -INFINITY;
         return DUM_OK;
     }
-    DUMI_REQUIRE(r->mean_difference != 0, DUM_ERR_ARGUMENT, "a and b are constant and equal: t has no meaning");
-    r->t = r->cohens_d = copysign(INFINITY, r->mean_difference);
-    r->df = s_a->n + s_b->n - 2;
-    r->p = 0;
-    r->log10_p = -INFINITY;
+    const double deviation_pooled = sqrt((a->squares + b->squares) / ((double)a->n + (double)b->n - 2.0));
+    result->t = ldexp(difference / error, -spread);
+    result->cohens_d = ldexp(difference / deviation_pooled, -spread);
+    const double log_p = dumi_student_log_p(result->t, result->df);
+    result->p = exp(log_p);
+    result->log10_p = log_p * 0.43429448190325182765;
+    return DUM_OK;
+}
+
+static dum_status check_counts(int64_t n_a, int64_t n_b, int32_t kind)
+{
+    DUMI_REQUIRE(kind == DUM_TTEST_POOLED || kind == DUM_TTEST_WELCH, DUM_ERR_ARGUMENT,
+                 "kind is %d, expected DUM_TTEST_POOLED (%d) or DUM_TTEST_WELCH (%d)", (int)kind,
+                 DUM_TTEST_POOLED, DUM_TTEST_WELCH);
+    const int64_t least = kind == DUM_TTEST_WELCH ? 2 : 1;
+    DUMI_REQUIRE(n_a >= least, DUM_ERR_ARGUMENT, "n_a is %lld, expected at least %lld", (long long)n_a,
+                 (long long)least);
+    DUMI_REQUIRE(n_b >= least, DUM_ERR_ARGUMENT, "n_b is %lld, expected at least %lld", (long long)n_b,
+                 (long long)least);
+    DUMI_REQUIRE(n_a > 1 || n_b > 1, DUM_ERR_ARGUMENT,
+                 "n_a and n_b are 1: a pooled t-test needs 3 or more values together");
     return DUM_OK;
 }
 
@@ -88,18 +148,15 @@ dum_status dum_ttest(const double *a, int64_t n_a, const double *b, int64_t n_b,
                      dum_ttest_result *out)
 {
     dumi_clear_error();
+    DUMI_NOT_NULL(a);
+    DUMI_NOT_NULL(b);
     DUMI_NOT_NULL(out);
-    DUMI_REQUIRE(kind == DUM_TTEST_POOLED || kind == DUM_TTEST_WELCH, DUM_ERR_ARGUMENT,
-                 "kind is %d, expected DUM_TTEST_POOLED or DUM_TTEST_WELCH", kind);
-    DUMI_TRY(check("a", a, n_a));
-    DUMI_TRY(check("b", b, n_b));
-    DUMI_REQUIRE(kind == DUM_TTEST_WELCH || n_a + n_b >= 3, DUM_ERR_ARGUMENT,
-                 "n_a + n_b is %lld, a pooled test needs 3 or more", (long long)(n_a + n_b));
-    DUMI_REQUIRE(kind == DUM_TTEST_POOLED || (n_a >= 2 && n_b >= 2), DUM_ERR_ARGUMENT,
-                 "n_a is %lld and n_b is %lld, Welch's test needs 2 or more of each", (long long)n_a,
-                 (long long)n_b);
-    const sample s_a = summarise(a, n_a), s_b = summarise(b, n_b);
-    dum_ttest_result result = {.struct_size = sizeof result};
-    DUMI_TRY(test(a, &s_a, b, &s_b, kind, &result));
+    DUMI_TRY(check_counts(n_a, n_b, kind));
+    sample first = {a, n_a, 0.0, 0.0, {0.0, 0.0}, 0.0}, second = {b, n_b, 0.0, 0.0, {0.0, 0.0}, 0.0};
+    DUMI_TRY(check_sample("a", &first));
+    DUMI_TRY(check_sample("b", &second));
+    dum_ttest_result result;
+    DUM_INIT(result);
+    DUMI_TRY(compute(&first, &second, kind, &result));
     return dumi_write_struct("out", out, &result, sizeof result, sizeof result);
 }

@@ -170,7 +170,7 @@ START_TEST(fork_after_use)
         ck_assert_int_ge(child, 0);
         if (child == 0) {
             alarm(60);
-            dum_scorer *own;
+            dum_scorer *own = NULL;
             int bad =
                 score_everything(scorer) != 0 || fit(context, &own) != DUM_OK || score_everything(own) != 0;
             dum_scorer_destroy(own);

@@ -104,6 +104,20 @@ START_TEST(utf8)
                                       "\xE0\x80\x80"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert(!dumi_utf8_valid(bad[i], strlen(bad[i])));
+
+    /* Messages are one line of UTF-8, whatever a path or a name holds and wherever it was cut. */
+    dum_scorer *scorer;
+    ck_fails(dum_scorer_load(context, "/no\xC3such\n\x7F\xE2\x82\xAC", &scorer), DUM_ERR_IO,
+             "/no?such??\xE2\x82\xAC");
+    char name[300];
+    for (size_t start = 0; start < 3; start++) {
+        memset(name, 'x', sizeof name);
+        for (size_t i = start; i + 3 < sizeof name; i += 3)
+            memcpy(name + i, "\xE2\x82\xAC", 3);
+        name[sizeof name - 1] = '\0';
+        ck_fails(dum_scorer_load(context, name, &scorer), DUM_ERR_IO, "\xE2\x82\xAC");
+        ck_assert(dumi_utf8_valid(dum_error_message(), strlen(dum_error_message())));
+    }
 }
 END_TEST
 
@@ -666,7 +680,9 @@ START_TEST(odd_paths)
     ck_assert_int_eq(mkfifo(in_folder("fifo"), 0600), 0);
     ck_fails(dumi_file_read(context, in_folder("fifo"), 1 << 20, &bytes, &size), DUM_ERR_IO,
              "not a regular file");
-    ck_fails(dumi_file_write(context, &dumi_file_system, folder, "x", 1), DUM_ERR_IO, "rename");
+    ck_fails(dumi_file_write(context, &dumi_file_system, folder, "x", 1), DUM_ERR_IO, "not a regular file");
+    ck_fails(dumi_file_write(context, &dumi_file_system, in_folder("fifo"), "x", 1), DUM_ERR_IO,
+             "not a regular file");
     ck_fails(dumi_file_write(context, &dumi_file_system, "", "x", 1), DUM_ERR_IO, "cannot");
     ck_fails(dumi_file_write(context, &dumi_file_system, in_folder("fifo/model"), "x", 1), DUM_ERR_IO,
              "Not a directory");

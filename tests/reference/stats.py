@@ -99,8 +99,13 @@ for case in [(5, 7, 0.3, 0, 1), (2, 2, 0.5, 0, 2), (50, 40, 0.01, 0, 1), (1000, 
              (4000, 4000, 40, 0, 0.5), (20, 30, 0.2, 1e9, 1), (300, 300, 0, 0, 1), (2000, 10, 1, 0, 10)]:
     ttest_case(*case)
 print("};\n")
+print("/* The z > 0 with P(|Z| < z) = confidence: confidence, z. */\nstatic const double confidences[][2] = {")
+for confidence in [1e-9, 0.1, 0.5, 0.95, 0.999, 1 - 1e-10, 1 - 2.0 ** -53]:
+    print("    {%.17g, %.17g}," % (confidence, float(mp.sqrt(2) * mp.erfinv(mpf(confidence)))))
+print("};\n")
 print("/* Two-sided tail of Student's t: t, df, log10 of the tail. */\nstatic const double tails[][3] = {")
 for t, df in [(0.1, 1), (1, 1), (1e10, 1), (2, 2.5), (1e-8, 5), (3, 10), (40, 30), (300, 1e6), (1.7, 1e8), (12, 1e8),
-              (140, 998), (1e3, 1e8), (0.5, 1e5), (1e5, 1e4), (5, 0.7)]:
+              (140, 998), (1e3, 1e8), (0.5, 1e5), (1e5, 1e4), (1.7434, 1e8),
+              (1e-3, 1e8), (1, 1e12), (1e200, 3), (1e4, 1e12)]:
     print("    {%.17g, %.17g, %.17g}," % (t, df, float(log10_tail(t, df))))
 print("};")

@@ -131,13 +131,13 @@ START_TEST(roc_edges)
     ck_assert_double_eq(e.value, 1);
     ck_fails(dum_auroc(scores, bad, 4, NULL, &e), DUM_ERR_ARGUMENT, "labels[2] is 7");
     ck_fails(dum_auroc(scores, labels, 0, NULL, &e), DUM_ERR_ARGUMENT, "n is 0");
-    ck_fails(dum_auroc(scores, labels, 1, NULL, &e), DUM_ERR_ARGUMENT, "both classes");
+    ck_fails(dum_auroc(scores, labels, 1, NULL, &e), DUM_ERR_ARGUMENT, "n is 1");
     ck_fails(dum_auroc(NULL, labels, 4, NULL, &e), DUM_ERR_ARGUMENT, "scores is NULL");
     ck_fails(dum_auroc(scores, labels, 4, NULL, NULL), DUM_ERR_ARGUMENT, "out is NULL");
     dum_interval_options o;
     DUM_INIT(o);
     o.method = DUM_INTERVAL_DELONG;
-    ck_fails(dum_fpr95(scores, labels, 4, &o, &e), DUM_ERR_ARGUMENT, "dum_auroc only");
+    ck_fails(dum_fpr95(scores, labels, 4, &o, &e), DUM_ERR_ARGUMENT, "which FPR at 95% TPR does not have");
     o.method = 9;
     ck_fails(dum_auroc(scores, labels, 4, &o, &e), DUM_ERR_ARGUMENT, "method is 9");
     o.method = 0;
@@ -203,13 +203,86 @@ START_TEST(ttest_matches)
 }
 END_TEST
 
-double dumi_student_tail(double t, double df, double *log_tail);
+/* Values near both ends of the range of doubles: only the scale of mean_difference changes. */
+START_TEST(ttest_scales)
+{
+    const double a[] = {1, 2, 4, 5.5}, b[] = {3, 5, 9};
+    const double factors[] = {1e160, 1e-170, 1e307, 1e-300, -1e160};
+    double wide_a[4], wide_b[3];
+    for (int kind = DUM_TTEST_POOLED; kind <= DUM_TTEST_WELCH; kind++) {
+        dum_ttest_result plain, wide;
+        DUM_INIT(plain);
+        DUM_INIT(wide);
+        ck_ok(dum_ttest(a, 4, b, 3, kind, &plain));
+        for (int i = 0; i < 4; i++)
+            wide_a[i] = a[i] * factors[_i];
+        for (int i = 0; i < 3; i++)
+            wide_b[i] = b[i] * factors[_i];
+        ck_ok(dum_ttest(wide_a, 4, wide_b, 3, kind, &wide));
+        const double sign = factors[_i] > 0 ? 1 : -1;
+        close_to("t", wide.t * sign, plain.t);
+        close_to("df", wide.df, plain.df);
+        close_to("d", wide.cohens_d * sign, plain.cohens_d);
+        close_to("log10_p", wide.log10_p, plain.log10_p);
+        close_to("difference", wide.mean_difference / factors[_i], plain.mean_difference);
+    }
+    /* Neither the sum nor the difference of these fits in a double, t does. */
+    const double top[] = {1.7e308, 1.6e308, 1.7e308}, bottom[] = {-1.7e308, -1.6e308, -1.5e308};
+    dum_ttest_result far;
+    DUM_INIT(far);
+    ck_ok(dum_ttest(top, 3, bottom, 3, DUM_TTEST_WELCH, &far));
+    ck_assert(isinf(far.mean_difference) && isfinite(far.t) && far.t > 40 && isfinite(far.log10_p));
+}
+END_TEST
+
+/* The interval's half width over its standard error is the normal quantile of the confidence. */
+START_TEST(confidences_match)
+{
+    enum { N = 4000 };
+    double scores[N];
+    uint8_t labels[N];
+    for (int i = 0; i < N; i++) {
+        labels[i] = i % 2 == 0;
+        scores[i] = sequence(i, 7919, 10007, 0);
+    }
+    dum_estimate plain = new_estimate(), e = new_estimate();
+    dum_interval_options o;
+    DUM_INIT(o);
+    ck_ok(dum_auroc(scores, labels, N, &o, &plain));
+    o.confidence = confidences[_i][0];
+    ck_ok(dum_auroc(scores, labels, N, &o, &e));
+    const double ratio = (e.high - e.value) / (plain.high - plain.value);
+    ck_assert_double_eq_tol(ratio / (confidences[_i][1] / 1.959963984540054), 1,
+                            1e-12 + 4e-16 / (e.high - e.value));
+}
+END_TEST
+
+/* A bootstrap that sorted each resample would not end in the time that Check gives. */
+START_TEST(large_bootstrap)
+{
+    enum { N = 100000 };
+    double *scores = malloc(N * sizeof *scores);
+    uint8_t *labels = malloc(N);
+    for (int i = 0; i < N; i++) {
+        labels[i] = i % 4 == 0;
+        scores[i] = sequence(i, 7919, 1000003, 0) + 0.3 * labels[i];
+    }
+    dum_estimate e = new_estimate();
+    dum_interval_options o;
+    DUM_INIT(o);
+    o.resamples = 300;
+    ck_ok(dum_fpr95(scores, labels, N, &o, &e));
+    ck_assert(e.low < e.value && e.value < e.high && e.high - e.low < 0.01);
+    free(scores);
+    free(labels);
+}
+END_TEST
+
+double dumi_student_log_p(double t, double df);
 
 START_TEST(tails_match)
 {
-    double log_tail;
-    dumi_student_tail(tails[_i][0], tails[_i][1], &log_tail);
-    close_to("log10 tail", log_tail / log(10), tails[_i][2]);
+    close_to("log10 tail", dumi_student_log_p(tails[_i][0], tails[_i][1]) / log(10), tails[_i][2]);
 }
 END_TEST
 
@@ -218,13 +291,14 @@ START_TEST(ttest_edges)
     const double same[] = {2, 2, 2}, other[] = {3, 3}, bad[] = {1, INFINITY}, two[] = {1, 4};
     dum_ttest_result r;
     DUM_INIT(r);
-    ck_fails(dum_ttest(same, 3, same, 3, DUM_TTEST_POOLED, &r), DUM_ERR_ARGUMENT, "constant and equal");
+    ck_fails(dum_ttest(same, 3, same, 3, DUM_TTEST_POOLED, &r), DUM_ERR_ARGUMENT,
+             "values of a and b are equal");
     ck_ok(dum_ttest(same, 3, other, 2, DUM_TTEST_WELCH, &r));
     ck_assert(isinf(r.t) && r.t < 0 && r.p == 0 && isinf(r.log10_p) && r.log10_p < 0);
     ck_assert_double_eq(r.mean_difference, -1);
     ck_fails(dum_ttest(bad, 2, two, 2, DUM_TTEST_WELCH, &r), DUM_ERR_NONFINITE, "a[1] is inf");
     ck_fails(dum_ttest(two, 1, two, 1, DUM_TTEST_POOLED, &r), DUM_ERR_ARGUMENT, "3 or more");
-    ck_fails(dum_ttest(two, 1, two, 2, DUM_TTEST_WELCH, &r), DUM_ERR_ARGUMENT, "n_a is 1");
+    ck_fails(dum_ttest(two, 1, two, 2, DUM_TTEST_WELCH, &r), DUM_ERR_ARGUMENT, "n_a is 1, expected at least 2");
     ck_fails(dum_ttest(two, 0, two, 2, DUM_TTEST_WELCH, &r), DUM_ERR_ARGUMENT, "n_a is 0");
     ck_fails(dum_ttest(two, 2, NULL, 2, DUM_TTEST_WELCH, &r), DUM_ERR_ARGUMENT, "b is NULL");
     ck_fails(dum_ttest(two, 2, two, 2, 5, &r), DUM_ERR_ARGUMENT, "kind is 5");
@@ -242,6 +316,8 @@ int main(void)
     TCase *cases = tcase_create("roc");
     tcase_add_loop_test(cases, matches_scikit_learn, 0, (int)(sizeof roc_cases / sizeof roc_cases[0]));
     tcase_add_test(cases, bootstrap_is_near_delong);
+    tcase_add_loop_test(cases, confidences_match, 0, (int)(sizeof confidences / sizeof confidences[0]));
+    tcase_add_test(cases, large_bootstrap);
     tcase_add_test(cases, roc_edges);
     tcase_add_test(cases, struct_sizes);
     suite_add_tcase(suite, cases);
@@ -249,6 +325,7 @@ int main(void)
     tcase_add_loop_test(cases, ttest_matches, 0, (int)(sizeof ttest_cases / sizeof ttest_cases[0]));
     tcase_add_loop_test(cases, tails_match, 0, (int)(sizeof tails / sizeof tails[0]));
     tcase_add_test(cases, ttest_edges);
+    tcase_add_loop_test(cases, ttest_scales, 0, 5);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }

@@ -167,7 +167,7 @@ def main(scratch):
     run("eval", "--scores", write_npy(scratch / "t.npy", [1.0, 2.0], "<f8"),
         "--labels", write_npy(scratch / "l.npy", [1, 2], "<i8"), code=1, message="label of row 1 (from 0) is 2")
     run("eval", "--scores", scratch / "t.npy", "--labels", write_npy(scratch / "l.npy", [1, 1], "<i8"), code=1,
-        message="both classes")
+        message="needs a negative row")
     run("score", "--model", model, "--data", csv("ok.csv", "1,2\n"), "--pvalue", code=1,
         message="not calibrated")
 

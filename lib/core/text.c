@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Numbers as text. printf and strtod follow the locale of the host; only the decimal separator
+ * Text: UTF-8, and numbers. printf and strtod follow the locale of the host; only the decimal separator
  * differs, so it is found out and exchanged. */
 #include "core/core.h"
 
@@ -36,6 +36,13 @@ void dumi_format_number(double value, char *buffer, size_t capacity)
     }
 }
 
+dumi_shown dumi_show(double value)
+{
+    dumi_shown shown;
+    dumi_format_number(value, shown.text, sizeof shown.text);
+    return shown;
+}
+
 bool dumi_parse_number(const char *text, double *value)
 {
     char copy[72], separator[8];
@@ -55,4 +62,43 @@ bool dumi_parse_number(const char *text, double *value)
     char *end;
     *value = strtod(copy, &end);
     return *end == '\0' && isfinite(*value);
+}
+
+/* Length of the character that starts here, or 0: Unicode 15, table 3-7. */
+static size_t character(const unsigned char *p, size_t left)
+{
+    if (p[0] < 0x80)
+        return 1;
+    const size_t size = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
+    if (p[0] < 0xC2 || p[0] > 0xF4 || size > left)
+        return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+    const bool bad = (p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
+                     (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F);
+    return bad ? 0 : size;
+}
+
+bool dumi_utf8_valid(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size;) {
+        const size_t step = character((const unsigned char *)text + i, size - i);
+        if (step == 0)
+            return false;
+        i += step;
+    }
+    return true;
+}
+
+void dumi_utf8_repair(char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        const size_t step = character((const unsigned char *)text, left), taken = step > 0 ? step : 1;
+        if (step == 0 || (unsigned char)*text < ' ' || *text == 127)
+            *text = '?';
+        text += taken;
+        left -= taken;
+    }
 }
