@@ -167,8 +167,10 @@ int main(int argc, char **argv)
     float *label = malloc((size_t)n * sizeof *label);
     uint8_t *labels = malloc((size_t)n);
     double *scores = malloc((size_t)n * sizeof *scores);
-    if (label_column < 0 || label == NULL || labels == NULL || scores == NULL)
-        return 1;
+    if (label_column < 0 || label == NULL || labels == NULL || scores == NULL) {
+        fprintf(stderr, "no column malignant in %s, or out of memory\n", argv[1]);
+        exit(1);
+    }
     csv_take(&table, label_column, label);
     for (int64_t i = 0; i < n; i++)
         labels[i] = label[i] == 1;

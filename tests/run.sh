@@ -1,10 +1,57 @@
 #!/bin/sh
-# Installs what the tests need (Debian, root or sudo), builds, and passes the tests. Arguments go to
-# `meson test`. Real data are found by DUM_DATA; without it those tests skip.
+# Installs what the tests need (Debian, root or sudo), then builds and tests: gcc, clang, ASan + UBSan, TSan (the
+# threaded suite), format and lint. Real data are found by DUM_DATA; without it those tests skip.
+#   tests/run.sh [gcc|clang|asan|tsan|lint]...    all of them if none is named
 set -eu
 cd "$(dirname "$0")/.."
-tests/packages.sh meson ninja-build pkg-config gcc g++ libc6-dev check libblis-serial-dev python3 python3-numpy
-build=${BUILD_DIR:-build}
-[ -f "$build/build.ninja" ] || meson setup "$build" -Dwerror=true
-meson compile -C "$build"
-meson test -C "$build" --print-errorlogs "$@"
+tests/packages.sh meson ninja-build pkg-config gcc g++ clang clang-format clang-tidy libc6-dev check \
+    libblis-serial-dev python3
+folder=${BUILD_DIR:-build-tests}
+
+# build NAME CC CXX OPTION...
+build() {
+    name=$1 cc=$2 cxx=$3
+    shift 3
+    [ -f "$folder/$name/build.ninja" ] || CC=$cc CXX=$cxx meson setup "$folder/$name" -Dwerror=true "$@"
+    meson compile -C "$folder/$name"
+}
+run() {
+    meson test -C "$folder/$1" --print-errorlogs ${2:+--suite "$2"}
+}
+
+for part in ${*:-gcc clang asan tsan lint}; do
+    case $part in
+    gcc)
+        build gcc gcc g++
+        run gcc
+        ;;
+    clang)
+        build clang clang clang++
+        run clang
+        ;;
+    asan)
+        build asan gcc g++ -Db_sanitize=address,undefined -Doptimization=1
+        run asan
+        ;;
+    tsan)
+        build tsan gcc g++ -Db_sanitize=thread -Doptimization=1
+        run tsan hosts
+        ;;
+    lint)
+        build clang clang clang++
+        sources=$(git ls-files '*.c' '*.h')
+        # Other releases of the formatter break lines elsewhere.
+        # shellcheck disable=SC2086
+        case $(clang-format --version) in
+        *" 14."*) clang-format --dry-run -Werror $sources ;;
+        *) echo "format: not checked, it is clang-format 14's" ;;
+        esac
+        # shellcheck disable=SC2046
+        clang-tidy -p "$folder/clang" --quiet $(git ls-files 'lib/*.c' 'examples/*.c')
+        ;;
+    *)
+        echo "tests/run.sh: unknown part $part, expected gcc, clang, asan, tsan or lint" >&2
+        exit 2
+        ;;
+    esac
+done

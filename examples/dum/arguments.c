@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fail(const char *format, ...)
+void complain(const char *format, ...)
 {
     va_list values;
     va_start(values, format);
@@ -13,12 +13,6 @@ int fail(const char *format, ...)
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
     va_end(values);
-    return TOOL_FAILED;
-}
-
-int fail_library(const char *what)
-{
-    return fail("%s: %s", what, dum_error_message());
 }
 
 static int usage(const char *format, const char *name)

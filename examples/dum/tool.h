@@ -32,9 +32,14 @@ int parse_arguments(int argc, char **argv, const char *const *accepted, bool tak
 int require_argument(const char *value, const char *name);
 
 /* `dum: message` on stderr; returns TOOL_FAILED. */
-int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static inline int failed(void)
+{
+    return TOOL_FAILED;
+}
+#define fail(...) (complain(__VA_ARGS__), failed())
 /* The library's message; returns TOOL_FAILED. */
-int fail_library(const char *what);
+#define fail_library(what) fail("%s: %s", (what), dum_error_message())
 
 int open_context(const arguments *args, dum_context **out);
 

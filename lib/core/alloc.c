@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { ALIGNMENT = 64 };
+static const size_t ALIGNMENT = 64;
 
 /* Lies in the ALIGNMENT bytes before each block: the host's free hook wants the size back. */
 typedef struct {

@@ -18,10 +18,26 @@
 
 /* ---- Errors: recorded per thread --------------------------------------------------------- */
 
-/* Records status and message for this thread and returns status: `return dumi_fail(...)`. */
-dum_status dumi_fail(dum_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The status recorded last: for calls that report failure by returning NULL. */
-dum_status dumi_status(void);
+void dumi_record(dum_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The status recorded last. */
+dum_status dumi_recorded(void);
+
+static inline dum_status dumi_same(dum_status status)
+{
+    return status;
+}
+
+/* Records status and message for this thread and returns status: `return dumi_fail(...)`. A macro, so that
+ * compilers and analysers see which status that is. */
+#define dumi_fail(status, ...) (dumi_record((status), __VA_ARGS__), dumi_same(status))
+
+/* For calls that report failure by returning NULL. */
+static inline dum_status dumi_status(void)
+{
+    const dum_status status = dumi_recorded();
+    return status != DUM_OK ? status : DUM_ERR_INTERNAL;
+}
+
 /* Every fallible public function begins with it. */
 void dumi_clear_error(void);
 

@@ -37,7 +37,7 @@ const char *dum_version(void)
     return DUM_VERSION;
 }
 
-dum_status dumi_fail(dum_status status, const char *format, ...)
+void dumi_record(dum_status status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -48,10 +48,9 @@ dum_status dumi_fail(dum_status status, const char *format, ...)
     /* Names and paths are the caller's, and may have been cut inside a character. */
     dumi_utf8_repair(last.message);
     last.status = (int32_t)status;
-    return status;
 }
 
-dum_status dumi_status(void)
+dum_status dumi_recorded(void)
 {
     return (dum_status)last.status;
 }

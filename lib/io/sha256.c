@@ -37,7 +37,7 @@ static inline void one_round(uint32_t v[8], int turned, uint32_t added)
 static void compress(uint32_t state[8], const unsigned char *block)
 {
     uint32_t w[64], v[8];
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
         w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
                (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
     for (int i = 16; i < 64; i++)
@@ -96,6 +96,6 @@ void dumi_sha256_text(dumi_sha256 *hash, char out[65])
         length[i] = (unsigned char)(hash->bytes * 8 >> (56 - 8 * i));
     dumi_sha256_add(hash, padding, 1 + (119 - hash->bytes % 64) % 64);
     dumi_sha256_add(hash, length, sizeof length);
-    for (int i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; i++)
         snprintf(out + 8 * i, 9, "%08x", hash->state[i]);
 }

@@ -20,8 +20,10 @@ static double gamma_ratio(double a)
     static const double series[] = {-1.0 / 8.0,     1.0 / 192.0,     -1.0 / 640.0,
                                     17.0 / 14336.0, -31.0 / 18432.0, 691.0 / 180224.0};
     double factor = 1.0;
-    for (; a < 16.0; a += 1.0)
+    while (a < 16.0) {
         factor *= a / (a + 0.5);
+        a += 1.0;
+    }
     const double inverse = 1.0 / a, square = inverse * inverse;
     double sum = 0.0;
     for (int k = 5; k >= 0; k--)

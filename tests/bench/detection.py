@@ -16,6 +16,7 @@ import argparse
 import gzip
 import json
 import pathlib
+import re
 import subprocess
 import tempfile
 import time
@@ -123,7 +124,7 @@ def main():
     parser.add_argument("--data", required=True, type=pathlib.Path)
     parser.add_argument("--out", required=True)
     parser.add_argument("--methods", default=",".join(list(OURS) + BASELINES))
-    parser.add_argument("--only", default="", help="sets whose name holds this")
+    parser.add_argument("--only", default="", help="sets whose name matches this regular expression")
     parser.add_argument("--try", dest="tried", action="append", default=[], help="NAME:option=value,...: one more method")
     args = parser.parse_args()
     store, results = pathlib.Path(args.out + ".json"), {}
@@ -137,7 +138,7 @@ def main():
     folders = sorted(p.parent for group in ("adbench", "uci") for p in (args.data / group).glob("*/X.npy*"))
     for folder in folders:
         name = f"{folder.parent.name}/{folder.name}"
-        if args.only not in name:
+        if not re.search(args.only, name):
             continue
         x, y = read_set(folder)
         for protocol in ("transductive", "one-class"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Every command of the tool: answers, exit codes, messages. Standard library only.
-Usage: test_tool.py path/to/dum path/to/wdbc.csv"""
+Usage: test_tool.py path/to/dum path/to/wdbc.csv path/to/options.md"""
 import json
 import os
 import pathlib
@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 
-DUM, WDBC = sys.argv[1:3]
+DUM, WDBC, OPTIONS = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 
 
 def run(*arguments, code=0, message=None, **more):
@@ -328,8 +328,13 @@ def test_examples(scratch):
     assert done.returncode == 1 and "No such file" in done.stderr
 
 
+def test_options(_):
+    """docs/options.md is what `dum scorers` says."""
+    assert run("scorers") in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum scorers"
+
+
 with tempfile.TemporaryDirectory() as folder:
-    for test in (main, test_vectors, test_writing, test_stopping, test_threads, test_examples):
+    for test in (main, test_options, test_vectors, test_writing, test_stopping, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)

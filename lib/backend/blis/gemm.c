@@ -100,7 +100,7 @@ static void multiply_tile(const block *x, int32_t row, int32_t col, const float 
             tile[i * kernel->nr + j] = i < rows && j < cols ? c[i * x->g->c_row + j] : 0;
     dumi_blis_multiply(kernel, kernel->mr, kernel->nr, x->deep, a, b, beta, tile, kernel->nr);
     for (int32_t i = 0; i < rows; i++)
-        memcpy(c + i * x->g->c_row, tile + i * kernel->nr, (size_t)cols * sizeof *c);
+        memcpy(c + i * x->g->c_row, tile + (ptrdiff_t)i * kernel->nr, (size_t)cols * sizeof *c);
 }
 
 static void multiply_task(void *argument, int64_t task, int32_t worker)

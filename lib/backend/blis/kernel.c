@@ -43,7 +43,7 @@ static dum_status open_backend(dum_context *context)
     kernel->mr = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, blis);
     kernel->nr = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, blis);
     kernel->kc = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_KC, blis);
-    const void_fp ukr = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, blis);
+    void_fp ukr = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, blis);
     memcpy(&kernel->kernel, &ukr, sizeof ukr);
     kernel->context = blis;
     context->backend_state = kernel;

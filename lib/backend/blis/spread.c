@@ -67,14 +67,14 @@ static void measure_task(void *argument, int64_t task, int32_t worker)
     const dumi_neighbour *list = x->scratch->candidates[task];
     const float *q = x->q + (x->query + task) * x->cols;
     /* In the order of their rows, so that equal distances keep it. */
-    int32_t order[MOST_NEIGHBOURS], found = 0;
+    int32_t order[MOST_NEIGHBOURS] = {0}, found = 0;
     for (int32_t i = 0; i < x->scratch->found[task]; i++) {
         int32_t at = i;
         for (; at > 0 && order[at - 1] > list[i].index; at--)
             order[at] = order[at - 1];
         order[at] = list[i].index;
     }
-    dumi_neighbour exact[MOST_NEIGHBOURS];
+    dumi_neighbour exact[MOST_NEIGHBOURS] = {{0, 0}};
     for (int32_t i = 0; i < x->scratch->found[task]; i++) {
         const double distance = square_distance(x->cols, q, x->p + (int64_t)order[i] * x->cols);
         dumi_neighbour_insert(exact, &found, x->k, distance, order[i]);

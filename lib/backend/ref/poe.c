@@ -125,7 +125,7 @@ dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, c
     (void)stream;
     const int32_t second = shape->nested ? 0 : shape->split;
     block b = {.shape = shape, .z = z, .s = s};
-    joined bag_a, bag_b;
+    joined bag_a = {{0}, {0}, {0}}, bag_b = bag_a;
     products p = {0, 0, 0};
     for (b.first = 0; b.first < shape->cols; b.first += BLOCK) {
         b.count = shape->cols - b.first < BLOCK ? shape->cols - b.first : BLOCK;
@@ -144,7 +144,7 @@ dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, c
             join(&b, 0, shape->split, &bag_a);
             join(&b, second, shape->rows, &bag_b);
         }
-        double by_a[BLOCK], by_b[BLOCK];
+        double by_a[BLOCK] = {0}, by_b[BLOCK] = {0};
         for (int32_t j = 0; j < b.count; j++) {
             by_a[j] = mean_gradient(shape, &p, bag_a.mean[j], bag_b.mean[j], p.aa);
             by_b[j] = mean_gradient(shape, &p, bag_b.mean[j], bag_a.mean[j], p.bb);

@@ -155,7 +155,7 @@ static void spread(dumi_stream *stream, int32_t queries, int32_t points, int32_t
                    const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t)
 {
     (void)stream;
-    dumi_neighbour list[256];
+    dumi_neighbour list[256] = {{0, 0}};
     for (int32_t i = 0; i < queries; i++) {
         int32_t found = 0;
         for (int32_t j = 0; j < points; j++) {
