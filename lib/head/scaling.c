@@ -14,6 +14,7 @@ typedef struct {
     dumi_scaling *scaling;
     int32_t block_rows;
     float *block;                         /* raw rows, host */
+    int64_t imputed;                      /* values of the blocks read so far */
     double *mean, *square, *least, *most; /* by column */
 } pass;
 
@@ -42,12 +43,14 @@ dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *
     return DUM_OK;
 }
 
-static dum_status read_block(const pass *p, int64_t first, int32_t count)
+static dum_status read_block(pass *p, int64_t first, int32_t count)
 {
     int64_t indices[MOST_BLOCK_ROWS];
     for (int32_t i = 0; i < count; i++)
         indices[i] = first + i;
     DUMI_TRY(dumi_dataset_gather(p->data, indices, count, p->block));
+    for (int64_t i = 0; i < (int64_t)count * p->scaling->cols && p->scaling->median != NULL; i++)
+        p->imputed += !isfinite(p->block[i]);
     return dumi_scaling_check(p->scaling, count, p->block, first, NULL);
 }
 
@@ -74,7 +77,7 @@ static void add_block(const pass *p, int64_t before, int32_t count)
     }
 }
 
-static dum_status gather_moments(const pass *p)
+static dum_status gather_moments(pass *p)
 {
     for (int32_t j = 0; j < p->scaling->cols; j++) {
         p->mean[j] = p->square[j] = 0;
@@ -223,7 +226,7 @@ static void whitening_destroy(const pass *p, whitening *w)
     dumi_free(p->context, w->values);
 }
 
-static dum_status whiten(const pass *p)
+static dum_status whiten(pass *p)
 {
     const int32_t d = p->scaling->cols;
     DUMI_REQUIRE(d <= MOST_WHITEN_COLS, DUM_ERR_LIMIT,
@@ -305,6 +308,9 @@ dum_status dumi_scaling_fit(dum_context *context, dumi_stream *stream, const dou
     if ((int32_t)values[DUMI_NONFINITE] == DUMI_IMPUTE)
         DUMI_GO(set_medians(&p, (uint64_t)values[DUMI_SEED]));
     DUMI_GO(gather_moments(&p));
+    if (p.imputed > 0)
+        dumi_log(context, DUM_LOG_INFO, DUM_LOG_IMPUTED,
+                 "%lld values are not finite: column medians take their place", (long long)p.imputed);
     for (int32_t j = 0; j < out->cols; j++)
         set_column(&p, j);
     DUMI_GO(dumi_scaling_upload(context, stream, out));

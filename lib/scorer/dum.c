@@ -50,8 +50,11 @@ static dum_status warn_if_constant(dum_context *context, const double *values, d
         most = fmax(most, scores[i]);
     }
     if (count > 1 && !(most - least > 1e-6 * (1 + fabs(most))))
-        dumi_log(context, DUM_LOG_WARNING, DUM_LOG_CONSTANT_SCORE,
-                 "all training rows have the same score: it ranks nothing; a smaller rate may help");
+        dumi_log(
+            context, DUM_LOG_WARNING, DUM_LOG_CONSTANT_SCORE,
+            "%d training rows, evenly spread, have one and the same score: it ranks nothing; a smaller rate "
+            "may help",
+            count);
 done:
     dumi_free(context, rows);
     return status;

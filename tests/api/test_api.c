@@ -785,6 +785,193 @@ START_TEST(product_of_experts)
 }
 END_TEST
 
+static void write_rows(const char *path, const char *header, const void *values, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    const size_t length = strlen(header);
+    const unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)length, 0};
+    ck_assert(file != NULL && fwrite(start, 1, 10, file) == 10 && fwrite(header, 1, length, file) == length &&
+              fwrite(values, 1, size, file) == size && fclose(file) == 0);
+}
+
+/* Float32 and float64 files, mapped, train to the bits that memory does; and what they gave is saved. */
+START_TEST(files)
+{
+    static float rows[ROWS * COLS];
+    static double wide[ROWS * COLS];
+    double expected[ROWS], found[ROWS];
+    make_rows(rows, ROWS, COLS);
+    for (int i = 0; i < ROWS * COLS; i++)
+        wide[i] = (double)rows[i];
+    char folder[] = "/tmp/dum-api-XXXXXX", path[64], model[64];
+    ck_assert(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/x.npy", folder);
+    snprintf(model, sizeof model, "%s/m.dum", folder);
+    dum_context *context = new_context(1);
+    dum_scorer *fitted = fitted_scorer(context, rows, ROWS, COLS), *loaded;
+    ck_ok(dum_scorer_score(fitted, rows, ROWS, COLS, 0, expected));
+    for (int type = 0; type < 2; type++) {
+        if (type == 0)
+            write_rows(path, "{'descr': '<f4', 'fortran_order': False, 'shape': (300, 6)}\n", rows,
+                       sizeof rows);
+        else
+            write_rows(path, "{'descr': '<f8', 'fortran_order': False, 'shape': (300, 6)}\n", wide,
+                       sizeof wide);
+        dum_dataset *data;
+        dum_scorer *scorer = new_scorer(context, 60);
+        ck_ok(dum_dataset_from_npy(context, path, &data));
+        ck_ok(dum_scorer_fit(scorer, data, NULL));
+        ck_ok(dum_scorer_score_dataset(scorer, data, found));
+        ck_assert_mem_eq(found, expected, sizeof found);
+        ck_ok(dum_scorer_save(scorer, model));
+        ck_ok(dum_scorer_load(context, model, &loaded));
+        ck_ok(dum_scorer_score(loaded, rows, ROWS, COLS, 0, found));
+        ck_assert_mem_eq(found, expected, sizeof found);
+        dum_scorer_destroy(loaded);
+        dum_scorer_destroy(scorer);
+        dum_dataset_destroy(data);
+    }
+    ck_fails(dum_scorer_save(fitted, folder), DUM_ERR_IO, "not a regular file");
+    ck_fails(dum_scorer_load(context, path, &loaded), DUM_ERR_FORMAT, "not a libdum model");
+    ck_assert_int_eq(unlink(path) | unlink(model) | rmdir(folder), 0);
+    dum_scorer_destroy(fitted);
+    dum_context_destroy(context);
+}
+END_TEST
+
+typedef struct {
+    int32_t levels[8], counts[8];
+    char lines[8][160];
+} log_book;
+
+static void keep_line(void *user, int32_t level, int32_t code, const char *line)
+{
+    log_book *book = user;
+    ck_assert(code >= 1 && code < 8);
+    ck_assert_ptr_eq(strchr(line, '\n'), NULL);
+    book->levels[code] = level;
+    book->counts[code]++;
+    snprintf(book->lines[code], sizeof book->lines[code], "%s", line);
+}
+
+static void expect_line(log_book *book, int32_t code, int32_t level, const char *part)
+{
+    ck_assert_msg(book->counts[code] == 1, "code %d came %d times", code, book->counts[code]);
+    ck_assert_int_eq(book->levels[code], level);
+    ck_assert_msg(strstr(book->lines[code], part) != NULL, "\"%s\" lacks \"%s\"", book->lines[code], part);
+    memset(book, 0, sizeof *book);
+}
+
+START_TEST(logs_and_imputation)
+{
+    static float rows[ROWS * COLS], holes[ROWS * COLS];
+    double expected[ROWS], found[ROWS];
+    make_rows(rows, ROWS, COLS);
+    log_book book;
+    memset(&book, 0, sizeof book);
+    dum_context_options options;
+    DUM_INIT(options);
+    options.log = keep_line;
+    options.log_user = &book;
+    dum_context *context;
+    ck_ok(dum_context_create(&options, &context));
+    expect_line(&book, DUM_LOG_BACKEND, DUM_LOG_INFO, "backend");
+
+    dum_dataset *data = new_dataset(context, rows, ROWS, COLS);
+    dum_scorer *scorer = new_scorer(context, 20), *loaded;
+    ck_ok(dum_scorer_set_number(scorer, "reservoir", 100));
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    expect_line(&book, DUM_LOG_RESERVOIR, DUM_LOG_INFO, "100 of 300 rows");
+    dum_scorer_destroy(scorer);
+
+    /* Without an anchor and with nothing to learn, all scores are one. */
+    scorer = new_scorer(context, 1);
+    ck_ok(dum_scorer_set_text(scorer, "anchor", "off"));
+    ck_ok(dum_scorer_set_number(scorer, "layers", 0));
+    ck_ok(dum_scorer_set_text(scorer, "scaling", "none"));
+    static float same[ROWS * COLS];
+    dum_dataset *flat = new_dataset(context, same, ROWS, COLS);
+    ck_ok(dum_scorer_fit(scorer, flat, NULL));
+    expect_line(&book, DUM_LOG_CONSTANT_SCORE, DUM_LOG_WARNING, "same score");
+    ck_ok(dum_scorer_score(scorer, same, ROWS, COLS, 0, found));
+    ck_assert(isfinite(found[0]));
+    dum_dataset_destroy(flat);
+    dum_scorer_destroy(scorer);
+
+    /* A hole scores as its column's median does. */
+    memcpy(holes, rows, sizeof holes);
+    holes[5 * COLS + 2] = NAN;
+    holes[9 * COLS] = INFINITY;
+    dum_dataset *holed = new_dataset(context, holes, ROWS, COLS);
+    scorer = new_scorer(context, 20);
+    ck_fails(dum_scorer_fit(scorer, holed, NULL), DUM_ERR_NONFINITE, "row 5, column 2 (from 0) is nan");
+    ck_ok(dum_scorer_set_text(scorer, "nonfinite", "impute"));
+    ck_ok(dum_scorer_fit(scorer, holed, NULL));
+    expect_line(&book, DUM_LOG_IMPUTED, DUM_LOG_INFO, "2 values");
+    float column[ROWS];
+    int count = 0;
+    for (int i = 0; i < ROWS; i++)
+        if (i != 5)
+            column[count++] = rows[i * COLS + 2];
+    for (int i = 1; i < count; i++)
+        for (int j = i; j > 0 && column[j - 1] > column[j]; j--) {
+            const float value = column[j];
+            column[j] = column[j - 1];
+            column[j - 1] = value;
+        }
+    memcpy(rows, holes, sizeof holes);
+    rows[5 * COLS + 2] = column[count / 2];
+    ck_ok(dum_scorer_score(scorer, rows + 5 * COLS, 1, COLS, 0, expected));
+    ck_ok(dum_scorer_score(scorer, holes + 5 * COLS, 1, COLS, 0, found));
+    ck_assert_double_eq(found[0], expected[0]);
+
+    size_t size;
+    ck_ok(dum_scorer_save_memory(scorer, NULL, 0, &size));
+    unsigned char *bytes = malloc(size);
+    ck_ok(dum_scorer_save_memory(scorer, bytes, size, &size));
+    ck_ok(dum_scorer_load_memory(context, bytes, size, &loaded));
+    ck_ok(dum_scorer_score(loaded, holes, ROWS, COLS, 0, found));
+    ck_ok(dum_scorer_score(scorer, holes, ROWS, COLS, 0, expected));
+    ck_assert_mem_eq(found, expected, sizeof found);
+    ck_assert_int_eq(book.counts[DUM_LOG_IGNORED], 0);
+    free(bytes);
+    dum_scorer_destroy(loaded);
+    dum_scorer_destroy(scorer);
+    dum_dataset_destroy(holed);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* Columns near both ends of float32: finite in, finite out. */
+START_TEST(extreme_columns)
+{
+    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten"};
+    static float rows[ROWS * COLS];
+    double scores[ROWS];
+    make_rows(rows, ROWS, COLS);
+    for (int i = 0; i < ROWS; i++) {
+        rows[i * COLS] *= 1e37f;
+        rows[i * COLS + 1] *= 1e-40f;
+        rows[i * COLS + 2] = i % 2 ? 3.4e38f : -3.4e38f;
+        rows[i * COLS + 3] = 7;
+    }
+    dum_context *context = new_context(1);
+    dum_dataset *data = new_dataset(context, rows, ROWS, COLS);
+    for (int i = 0; i < 5; i++) {
+        dum_scorer *scorer = new_scorer(context, 20);
+        ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[i]));
+        ck_ok(dum_scorer_fit(scorer, data, NULL));
+        ck_ok(dum_scorer_score(scorer, rows, ROWS, COLS, 0, scores));
+        for (int j = 0; j < ROWS; j++)
+            ck_assert_msg(isfinite(scores[j]), "%s: score %d is %g", scalings[i], j, scores[j]);
+        dum_scorer_destroy(scorer);
+    }
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
 START_TEST(calibration)
 {
     static float rows[ROWS * COLS];
@@ -896,6 +1083,9 @@ int main(void)
     tcase_add_test(cases, encoders);
     tcase_add_test(cases, product_of_experts);
     tcase_add_test(cases, calibration);
+    tcase_add_test(cases, files);
+    tcase_add_test(cases, logs_and_imputation);
+    tcase_add_test(cases, extreme_columns);
     tcase_add_test(cases, explanations);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
