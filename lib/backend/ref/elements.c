@@ -15,8 +15,8 @@ DUMI_CLONES void dumi_ref_colsum(dumi_stream *stream, int32_t rows, int32_t cols
     }
 }
 
-DUMI_CLONES void dumi_ref_affine(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, const float *shift,
-                     const float *scale, float *out)
+DUMI_CLONES void dumi_ref_affine(dumi_stream *stream, int32_t rows, int32_t cols, const float *x,
+                                 const float *shift, const float *scale, float *out)
 {
     (void)stream;
     for (int64_t i = 0; i < rows; i++) {
@@ -111,7 +111,7 @@ dum_status dumi_ref_sum_squares(dumi_stream *stream, size_t count, const float *
 
 /* Kingma & Ba 2015; the bias correction is in step->rate and step->epsilon. */
 DUMI_CLONES void dumi_ref_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
-                   float *weights, float *first, float *second)
+                               float *weights, float *first, float *second)
 {
     (void)stream;
     const dumi_step p = *step;
@@ -124,7 +124,7 @@ DUMI_CLONES void dumi_ref_adam(dumi_stream *stream, size_t count, const dumi_ste
 }
 
 DUMI_CLONES void dumi_ref_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
-                  float *weights, float *velocity)
+                              float *weights, float *velocity)
 {
     (void)stream;
     const dumi_step p = *step;
