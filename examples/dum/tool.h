@@ -31,12 +31,13 @@ int parse_arguments(int argc, char **argv, const char *const *accepted, bool tak
 /* TOOL_USAGE after a message unless the value was given. */
 int require_argument(const char *value, const char *name);
 
-/* `dum: message` on stderr; returns TOOL_FAILED. */
+/* `dum: message` on stderr. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static inline int failed(void)
 {
     return TOOL_FAILED;
 }
+/* The same, and TOOL_FAILED: a macro, so that analysers see which status that is. */
 #define fail(...) (complain(__VA_ARGS__), failed())
 /* The library's message; returns TOOL_FAILED. */
 #define fail_library(what) fail("%s: %s", (what), dum_error_message())

@@ -2,11 +2,22 @@
  * Statistics against scikit-learn, SciPy and mpmath (tests/reference/stats.py), and at their edges. */
 #include "../harness.h"
 #include "../reference/stats_reference.h"
+#include "stats/stats.h"
 
 static double sequence(int i, int a, int m, int levels)
 {
     const double x = (double)((int64_t)i * a % m) / m;
     return levels > 0 ? floor(x * levels) / levels : x;
+}
+
+/* Pseudo-random scores; one row in `every` is positive, and scores `lift` higher. */
+static void make_scores(int n, int a, int m, int levels, int every, double lift, double *scores,
+                        uint8_t *labels)
+{
+    for (int i = 0; i < n; i++) {
+        labels[i] = i % every == 0;
+        scores[i] = sequence(i, a, m, levels) + lift * labels[i];
+    }
 }
 
 /* Within 1e-12, relative to the larger of the value and 1. */
@@ -36,10 +47,8 @@ START_TEST(matches_scikit_learn)
     const int n = roc_cases[_i].n;
     double *scores = malloc((size_t)n * sizeof *scores);
     uint8_t *labels = malloc((size_t)n);
-    for (int i = 0; i < n; i++) {
-        labels[i] = i % roc_cases[_i].every == 0;
-        scores[i] = sequence(i, roc_cases[_i].a, roc_cases[_i].m, roc_cases[_i].levels) + 0.25 * labels[i];
-    }
+    make_scores(n, roc_cases[_i].a, roc_cases[_i].m, roc_cases[_i].levels, roc_cases[_i].every, 0.25, scores,
+                labels);
     dum_estimate e = new_estimate();
     ck_ok(dum_auroc(scores, labels, n, NULL, &e));
     close_to("auroc", e.value, roc_cases[_i].auroc);
@@ -79,10 +88,7 @@ START_TEST(bootstrap_is_near_delong)
     enum { N = 1000 };
     double scores[N];
     uint8_t labels[N];
-    for (int i = 0; i < N; i++) {
-        labels[i] = i % 4 == 0;
-        scores[i] = sequence(i, 7919, 10007, 0) + 0.3 * labels[i];
-    }
+    make_scores(N, 7919, 10007, 0, 4, 0.3, scores, labels);
     dum_estimate delong = new_estimate(), first = new_estimate(), second = new_estimate();
     dum_interval_options o;
     DUM_INIT(o);
@@ -241,10 +247,7 @@ START_TEST(confidences_match)
     enum { N = 4000 };
     double scores[N];
     uint8_t labels[N];
-    for (int i = 0; i < N; i++) {
-        labels[i] = i % 2 == 0;
-        scores[i] = sequence(i, 7919, 10007, 0);
-    }
+    make_scores(N, 7919, 10007, 0, 2, 0, scores, labels);
     dum_estimate plain = new_estimate(), e = new_estimate();
     dum_interval_options o;
     DUM_INIT(o);
@@ -263,10 +266,7 @@ START_TEST(large_bootstrap)
     enum { N = 100000 };
     double *scores = malloc(N * sizeof *scores);
     uint8_t *labels = malloc(N);
-    for (int i = 0; i < N; i++) {
-        labels[i] = i % 4 == 0;
-        scores[i] = sequence(i, 7919, 1000003, 0) + 0.3 * labels[i];
-    }
+    make_scores(N, 7919, 1000003, 0, 4, 0.3, scores, labels);
     dum_estimate e = new_estimate();
     dum_interval_options o;
     DUM_INIT(o);
@@ -277,8 +277,6 @@ START_TEST(large_bootstrap)
     free(labels);
 }
 END_TEST
-
-double dumi_student_log_p(double t, double df);
 
 START_TEST(tails_match)
 {
