@@ -13,10 +13,24 @@
 #include "core/core.h"
 
 /* Raised with every change of what is below: a module built for another number is refused. */
-enum { DUMI_BACKEND_ABI = 1 };
+enum { DUMI_BACKEND_ABI = 2 };
 
 typedef struct dumi_stream dumi_stream; /* defined by each backend */
 typedef struct dumi_packed dumi_packed; /* a constant matrix in the layout its gemm wants */
+
+typedef struct {
+    float rate;                  /* with Adam's bias correction in it */
+    float beta1, beta2, epsilon; /* Adam; SGD: beta1 is the momentum */
+    float decay;                 /* weight decay added to the gradient */
+    float scale;                 /* gradient is multiplied by this (clip) */
+} dumi_step;
+
+/* A product that is a gradient and goes at once into the weights it belongs to. */
+typedef struct {
+    const dumi_step *step;
+    float *weights, *first;
+    float *second; /* NULL: SGD */
+} dumi_update;
 
 /* C = A B, then, where given: + bias by column, max(0, .), zero where mask <= 0. A is m x k, B is
  * k x n with element strides (so transposing is exchanging two strides); C is row-major. */
@@ -32,6 +46,7 @@ typedef struct {
     const float *bias;
     const float *mask; /* m x n, contiguous rows of n */
     bool relu;
+    const dumi_update *update; /* where not NULL: C is scratch (c_row = n), the step is what comes out */
 } dumi_gemm;
 
 enum { DUMI_BOUND_NONE = 0, DUMI_BOUND_TANH = 1 };
@@ -55,13 +70,6 @@ typedef struct {
     float temperature, prior;
 } dumi_poe_shape;
 
-typedef struct {
-    float rate;                  /* with Adam's bias correction in it */
-    float beta1, beta2, epsilon; /* Adam; SGD: beta1 is the momentum */
-    float decay;                 /* weight decay added to the gradient */
-    float scale;                 /* gradient is multiplied by this (clip) */
-} dumi_step;
-
 enum { DUMI_NORM_L2 = 0, DUMI_NORM_TRACE = 1, DUMI_NORM_LOGDET = 2 };
 
 typedef struct dumi_backend {
@@ -78,8 +86,9 @@ typedef struct dumi_backend {
     float *(*alloc)(dum_context *context, size_t count);
     void (*free)(dum_context *context, float *buffer);
 
-    /* A stream for gemms of at most max_m x max_n unpacked (max_n 0: packed only). */
-    dum_status (*stream_create)(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n,
+    /* A stream. The sizes are those of the largest gemms (max_n 0: packed only): larger ones are right, too,
+     * but slower. */
+    dum_status (*stream_create)(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n, int32_t max_k,
                                 dumi_stream **out);
     void (*stream_destroy)(dumi_stream *stream);
     dum_status (*sync)(dumi_stream *stream);
@@ -117,7 +126,8 @@ typedef struct dumi_backend {
     void (*spread)(dumi_stream *stream, int32_t queries, int32_t points, int32_t cols, const float *q,
                    const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t);
 
-    dum_status (*sum_squares)(dumi_stream *stream, size_t count, const float *x, double *sum);
+    /* The sum of x[i] y[i]. */
+    dum_status (*dot)(dumi_stream *stream, size_t count, const float *x, const float *y, double *sum);
     void (*adam)(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                  float *weights, float *first, float *second);
     void (*sgd)(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient, float *weights,

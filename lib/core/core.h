@@ -11,7 +11,7 @@
 /* A loop that is compiled for wider vectors too and chosen when the library is loaded. Contraction is off, so the
  * bits are the same. */
 #ifdef DUMI_HAVE_TARGET_CLONES
-#define DUMI_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#define DUMI_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define DUMI_CLONES
 #endif

@@ -95,10 +95,11 @@ static dum_status allocate(training *f)
         .momentum = f->values[DUMI_MOMENTUM],
         .decay = f->values[DUMI_DECAY],
         .clip = f->values[DUMI_CLIP],
-        .count = f->model->parameter_count,
+        .mlp = &f->model->mlp,
+        .extra = 1,
         .parameters = f->model->parameters,
     };
-    return dumi_optimiser_create(f->context, f->stream, &f->optimiser);
+    return dumi_optimiser_create(f->context, f->stream, f->batch, &f->optimiser);
 }
 
 static dum_status init_parameters(training *f)
@@ -192,21 +193,26 @@ static dum_status loss_and_gradient(training *f)
     return f->backend->poe_loss(f->stream, &shape, f->z, f->s, f->d_s, &f->loss);
 }
 
-static void backward(training *f)
+static dum_status backward(training *f, double rate)
 {
+    const dumi_mlp *mlp = &f->model->mlp;
     const dumi_head_shape shape = dumi_model_shape(f->model, f->batch);
-    float *gradient = f->optimiser.gradient, *d_offset = gradient + f->model->mlp.parameters;
+    const dumi_backprop b = {f->batch, f->z, &f->activations, f->d_o};
+    float *d_offset = dumi_optimiser_bias(&f->optimiser, mlp->count);
     f->backend->head_backward(f->stream, &shape, f->activations.output, f->d_s, f->d_o, d_offset);
-    dumi_mlp_backward(f->stream, f->backend, &f->model->mlp, f->model->parameters, f->batch, f->z,
-                      &f->activations, f->d_o, gradient);
-    if (!f->poe)
-        return;
-    /* Without a prior the loss does not change with a shift of s: its gradient by the output bias is
-     * rounding noise, which Adam would turn into drift. */
-    const dumi_layer *last = &f->model->mlp.layers[f->model->mlp.count - 1];
-    f->backend->fill(f->stream, d_offset, 0, 1);
-    if (f->values[DUMI_PRIOR] == 0)
-        f->backend->fill(f->stream, gradient + last->bias, 0, (size_t)last->outputs);
+    dumi_mlp_deltas(f->stream, f->backend, mlp, f->model->parameters, &b);
+    for (int32_t l = 0; l < mlp->count; l++)
+        f->backend->colsum(f->stream, f->batch, mlp->layers[l].outputs, dumi_mlp_delta(mlp, &b, l),
+                           dumi_optimiser_bias(&f->optimiser, l));
+    if (f->poe) {
+        /* Without a prior the loss does not change with a shift of s: its gradient by the output bias is
+         * rounding noise, which Adam would turn into drift. */
+        f->backend->fill(f->stream, d_offset, 0, 1);
+        if (f->values[DUMI_PRIOR] == 0)
+            f->backend->fill(f->stream, dumi_optimiser_bias(&f->optimiser, mlp->count - 1), 0,
+                             (size_t)mlp->layers[mlp->count - 1].outputs);
+    }
+    return dumi_optimiser_step(f->stream, f->backend, &f->optimiser, &b, rate);
 }
 
 /* The best single number for all rows of the first batch: mean of t / exp(s), in logs. Training then
@@ -244,8 +250,7 @@ static dum_status one_step(training *f, int64_t step)
     DUMI_REQUIRE(isfinite(f->loss), DUM_ERR_NONFINITE,
                  "training diverged at step %lld: the loss is %g; a smaller rate or bound tanh may help",
                  (long long)step, f->loss);
-    backward(f);
-    return dumi_optimiser_step(f->stream, f->backend, &f->optimiser, rate_at(f, step));
+    return backward(f, rate_at(f, step));
 }
 
 /* True if the host or the clock wants to stop. */
@@ -300,7 +305,7 @@ static dum_status prepare(training *f, const dumi_head_model *old)
     int32_t most = f->batch;
     for (int32_t l = 0; l < f->model->mlp.count; l++)
         most = f->model->mlp.layers[l].inputs > most ? f->model->mlp.layers[l].inputs : most;
-    DUMI_TRY(f->backend->stream_create(f->context, f->context->threads, most, most > 1024 ? most : 1024,
+    DUMI_TRY(f->backend->stream_create(f->context, f->context->threads, most, most > 1024 ? most : 1024, most,
                                        &f->stream));
     if (old != NULL) {
         DUMI_TRY(copy_model(f, old));
@@ -330,6 +335,16 @@ static void release(training *f)
         f->backend->stream_destroy(f->stream);
 }
 
+static dum_status check_weights(const training *f)
+{
+    double squares;
+    DUMI_TRY(f->backend->dot(f->stream, f->model->parameter_count, f->model->parameters, f->model->parameters,
+                             &squares));
+    DUMI_REQUIRE(isfinite(squares), DUM_ERR_NONFINITE,
+                 "training diverged: the weights are not finite; a smaller rate or a clip may help");
+    return DUM_OK;
+}
+
 dum_status dumi_model_train(dum_context *context, const double *values, const dumi_head_model *old,
                             const dum_dataset *data, const dum_fit_options *options, dumi_head_model **out)
 {
@@ -344,14 +359,18 @@ dum_status dumi_model_train(dum_context *context, const double *values, const du
     DUMI_GO(dumi_model_create(context, values, data->cols, &f.model));
     DUMI_GO(prepare(&f, f.warm ? old : NULL));
     DUMI_GO(train(&f, &stopped));
-    DUMI_GO(f.backend->sync(f.stream));
-    DUMI_GO(dumi_model_finish(f.model));
-    *out = f.model;
-    f.model = NULL;
-    if (stopped)
-        status = dumi_fail(DUM_CANCELLED, "fit was stopped; the handle is fitted as far as it got");
+    DUMI_GO(check_weights(&f));
 done:
+    /* First what scoring does not need: packing the weights takes as much memory as they do. */
     release(&f);
-    dumi_model_destroy(f.model);
+    if (status == DUM_OK)
+        status = dumi_model_finish(f.model);
+    if (status == DUM_OK) {
+        *out = f.model;
+        if (stopped)
+            status = dumi_fail(DUM_CANCELLED, "fit was stopped; the handle is fitted as far as it got");
+    } else {
+        dumi_model_destroy(f.model);
+    }
     return status;
 }

@@ -88,7 +88,10 @@ static dum_status workspace_fill(const dumi_head_model *model, dumi_workspace *w
     dum_context *context = model->context;
     const dumi_backend *backend = context->backend;
     const size_t size = (size_t)DUMI_TILE_ROWS * (size_t)model->cols;
-    DUMI_TRY(backend->stream_create(context, 1, DUMI_TILE_ROWS, 0, &w->stream));
+    int32_t most = model->cols;
+    for (int32_t l = 0; l < model->mlp.count; l++)
+        most = model->mlp.layers[l].inputs > most ? model->mlp.layers[l].inputs : most;
+    DUMI_TRY(backend->stream_create(context, 1, DUMI_TILE_ROWS, 0, most, &w->stream));
     DUMI_TRY(dumi_activations_create(context, &model->mlp, DUMI_TILE_ROWS, false, &w->activations));
     DUMI_TRY(DUMI_NEW(context, w->host, size));
     w->x = backend->alloc(context, size);

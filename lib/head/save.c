@@ -44,7 +44,7 @@ dum_status dumi_head_parameters(const dumi_head_model *model, float **out)
     dum_context *context = model->context;
     const dumi_backend *backend = context->backend;
     dumi_stream *stream;
-    DUMI_TRY(backend->stream_create(context, 1, 1, 0, &stream));
+    DUMI_TRY(backend->stream_create(context, 1, 1, 0, 1, &stream));
     dum_status status = DUMI_NEW(context, *out, model->parameter_count);
     if (status == DUM_OK) {
         status = backend->download(stream, *out, model->parameters, model->parameter_count);
@@ -152,7 +152,7 @@ dum_status dumi_head_model_read(dum_context *context, const dumi_reader *reader,
     dumi_head_model *model;
     DUMI_TRY(dumi_model_create(context, values, cols, &model));
     dumi_stream *stream = NULL;
-    dum_status status = context->backend->stream_create(context, 1, 1, 0, &stream);
+    dum_status status = context->backend->stream_create(context, 1, 1, 0, 1, &stream);
     if (status == DUM_OK) {
         status = fill_model(context, stream, reader, values, model);
         context->backend->stream_destroy(stream);

@@ -46,7 +46,7 @@ dum_status dumi_activations_create(dum_context *context, const dumi_mlp *mlp, in
         if (out->hidden[l] == NULL)
             return dumi_status();
     }
-    for (int32_t i = 0; i < 2 && training && hidden > 0; i++) {
+    for (int32_t i = 0; i < hidden && training; i++) {
         out->delta[i] = backend->alloc(context, (size_t)rows * width);
         if (out->delta[i] == NULL)
             return dumi_status();
@@ -58,11 +58,11 @@ dum_status dumi_activations_create(dum_context *context, const dumi_mlp *mlp, in
 void dumi_activations_destroy(dum_context *context, dumi_activations *activations)
 {
     const dumi_backend *backend = context->backend;
-    for (int32_t l = 0; l < DUMI_MAX_LAYERS - 1; l++)
+    for (int32_t l = 0; l < DUMI_MAX_LAYERS - 1; l++) {
         if (l < 2 || activations->hidden[l] != activations->hidden[l - 2])
             backend->free(context, activations->hidden[l]);
-    backend->free(context, activations->delta[0]);
-    backend->free(context, activations->delta[1]);
+        backend->free(context, activations->delta[l]);
+    }
     backend->free(context, activations->output);
     memset(activations, 0, sizeof *activations);
 }
@@ -96,45 +96,54 @@ void dumi_mlp_forward(dumi_stream *stream, const dumi_backend *backend, const du
     }
 }
 
-void dumi_mlp_backward(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
-                       const float *parameters, int32_t rows, const float *z,
-                       const dumi_activations *activations, const float *d_output, float *gradient)
+const float *dumi_mlp_input(const dumi_backprop *b, int32_t layer)
 {
-    const float *delta = d_output;
-    for (int32_t l = mlp->count - 1; l >= 0; l--) {
+    return layer > 0 ? b->activations->hidden[layer - 1] : b->z;
+}
+
+const float *dumi_mlp_delta(const dumi_mlp *mlp, const dumi_backprop *b, int32_t layer)
+{
+    return layer + 1 < mlp->count ? b->activations->delta[layer] : b->d_output;
+}
+
+void dumi_mlp_deltas(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp, const float *parameters,
+                     const dumi_backprop *b)
+{
+    for (int32_t l = mlp->count - 1; l > 0; l--) {
         const dumi_layer *layer = &mlp->layers[l];
-        const float *input = l > 0 ? activations->hidden[l - 1] : z;
         backend->gemm(stream, &(dumi_gemm){
-                                  .m = layer->inputs,
-                                  .n = layer->outputs,
-                                  .k = rows,
-                                  .a = input,
-                                  .a_row = 1,
-                                  .a_col = layer->inputs,
-                                  .b = delta,
-                                  .b_row = layer->outputs,
-                                  .b_col = 1,
-                                  .c = gradient + layer->weights,
-                                  .c_row = layer->outputs,
-                              });
-        backend->colsum(stream, rows, layer->outputs, delta, gradient + layer->bias);
-        if (l == 0)
-            break;
-        float *below = activations->delta[l % 2];
-        backend->gemm(stream, &(dumi_gemm){
-                                  .m = rows,
+                                  .m = b->rows,
                                   .n = layer->inputs,
                                   .k = layer->outputs,
-                                  .a = delta,
+                                  .a = dumi_mlp_delta(mlp, b, l),
                                   .a_row = layer->outputs,
                                   .a_col = 1,
                                   .b = parameters + layer->weights,
                                   .b_row = 1,
                                   .b_col = layer->outputs,
-                                  .c = below,
+                                  .c = b->activations->delta[l - 1],
                                   .c_row = layer->inputs,
-                                  .mask = input,
+                                  .mask = dumi_mlp_input(b, l),
                               });
-        delta = below;
     }
+}
+
+void dumi_mlp_weight_gradient(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
+                              const dumi_backprop *b, int32_t l, float *gradient, const dumi_update *update)
+{
+    const dumi_layer *layer = &mlp->layers[l];
+    backend->gemm(stream, &(dumi_gemm){
+                              .m = layer->inputs,
+                              .n = layer->outputs,
+                              .k = b->rows,
+                              .a = dumi_mlp_input(b, l),
+                              .a_row = 1,
+                              .a_col = layer->inputs,
+                              .b = dumi_mlp_delta(mlp, b, l),
+                              .b_row = layer->outputs,
+                              .b_col = 1,
+                              .c = gradient,
+                              .c_row = layer->outputs,
+                              .update = update,
+                          });
 }

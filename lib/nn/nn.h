@@ -30,7 +30,7 @@ void dumi_mlp_init(const dumi_mlp *mlp, uint64_t seed, float output_scale, float
 typedef struct {
     float *hidden[DUMI_MAX_LAYERS - 1];
     float *output;
-    float *delta[2]; /* gradients by two neighbouring hidden layers; training only */
+    float *delta[DUMI_MAX_LAYERS - 1]; /* gradients by what the hidden layers put out; training only */
 } dumi_activations;
 
 dum_status dumi_activations_create(dum_context *context, const dumi_mlp *mlp, int32_t rows, bool training,
@@ -42,28 +42,48 @@ void dumi_mlp_forward(dumi_stream *stream, const dumi_backend *backend, const du
                       const float *parameters, dumi_packed *const *packed, int32_t rows, const float *z,
                       dumi_activations *activations);
 
-/* The gradient by all parameters from that by the output (back-propagation). */
-void dumi_mlp_backward(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
-                       const float *parameters, int32_t rows, const float *z,
-                       const dumi_activations *activations, const float *d_output, float *gradient);
+/* What the gradient by the parameters is made from. */
+typedef struct {
+    int32_t rows;
+    const float *z;
+    const dumi_activations *activations;
+    const float *d_output;
+} dumi_backprop;
+
+/* The gradients by what the layers put out, from that by the output. */
+void dumi_mlp_deltas(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp, const float *parameters,
+                     const dumi_backprop *b);
+/* The gradient by the weights of one layer: goes to `gradient`, or with `update` into the weights. */
+void dumi_mlp_weight_gradient(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
+                              const dumi_backprop *b, int32_t layer, float *gradient, const dumi_update *update);
+/* What layer `layer` takes in, and the gradient by what it puts out. */
+const float *dumi_mlp_input(const dumi_backprop *b, int32_t layer);
+const float *dumi_mlp_delta(const dumi_mlp *mlp, const dumi_backprop *b, int32_t layer);
 
 enum { DUMI_ADAM = 0, DUMI_SGD = 1 };
 
-/* The flat vector of parameters, its gradient, and the optimiser's moments. */
+/* The flat vector of parameters (those of an mlp, and `extra` more), its gradient, and the moments. */
 typedef struct {
     int32_t kind;
     double momentum, decay, clip; /* clip 0: none */
-    size_t count;
+    const dumi_mlp *mlp;
+    int32_t extra;
+    bool fused; /* no gradient by the weights is ever stored: each goes into its weights as it is computed */
     float *parameters, *gradient, *first, *second;
+    float *grams; /* fused: for the length of that gradient */
     int64_t steps;
 } dumi_optimiser;
 
-/* first and second come from the backend, cleared. */
-dum_status dumi_optimiser_create(dum_context *context, dumi_stream *stream, dumi_optimiser *optimiser);
+/* Gradient and moments come from the backend; the moments are 0. `rows` is the size of a batch. */
+dum_status dumi_optimiser_create(dum_context *context, dumi_stream *stream, int32_t rows, dumi_optimiser *optimiser);
 void dumi_optimiser_destroy(dum_context *context, dumi_optimiser *optimiser);
 
-/* One step against the gradient, clipped to the norm `clip` first. NONFINITE if its norm is not finite. */
+/* Where the gradient by the bias of a layer goes; layer mlp->count: the extra parameters. */
+float *dumi_optimiser_bias(const dumi_optimiser *optimiser, int32_t layer);
+
+/* One step. The gradients by the biases and the extra parameters are there; those by the weights are made
+ * here. Clips to the norm `clip` first. NONFINITE if the norm is not finite. */
 dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend, dumi_optimiser *optimiser,
-                               double rate);
+                               const dumi_backprop *b, double rate);
 
 #endif

@@ -31,7 +31,7 @@ static void open_fixture(fixture *f, variant v)
     f->v = v;
     ck_ok(dum_context_create(&options, &f->context));
     f->backend = f->context->backend;
-    ck_ok(f->backend->stream_create(f->context, 1, 64, 64, &f->stream));
+    ck_ok(f->backend->stream_create(f->context, 1, 64, 64, 64, &f->stream));
     dumi_mlp_shape(&f->mlp, COLS, v.outputs, HIDDEN, WIDTH);
     ck_ok(dumi_activations_create(f->context, &f->mlp, ROWS, true, &f->activations));
     f->parameters = malloc((f->mlp.parameters + 1) * sizeof *f->parameters);
@@ -93,7 +93,13 @@ static void gradient(fixture *f, float *out)
     const dumi_head_shape shape = head_shape(f);
     f->backend->head_backward(f->stream, &shape, f->activations.output, f->d_s, f->d_o,
                               out + f->mlp.parameters);
-    dumi_mlp_backward(f->stream, f->backend, &f->mlp, f->parameters, ROWS, f->z, &f->activations, f->d_o, out);
+    const dumi_backprop b = {ROWS, f->z, &f->activations, f->d_o};
+    dumi_mlp_deltas(f->stream, f->backend, &f->mlp, f->parameters, &b);
+    for (int32_t l = 0; l < f->mlp.count; l++) {
+        dumi_mlp_weight_gradient(f->stream, f->backend, &f->mlp, &b, l, out + f->mlp.layers[l].weights, NULL);
+        f->backend->colsum(f->stream, ROWS, f->mlp.layers[l].outputs, dumi_mlp_delta(&f->mlp, &b, l),
+                           out + f->mlp.layers[l].bias);
+    }
 }
 
 /* The largest error among the parameters, relative to the length of the gradient. Steps are large, since the

@@ -49,7 +49,7 @@ static void scale(int32_t kind, const float *rows, int32_t n, int32_t d, float *
     dumi_head_defaults(values);
     values[DUMI_SCALING] = kind;
     dumi_stream *stream;
-    ck_ok(context->backend->stream_create(context, 1, 1024, 1024, &stream));
+    ck_ok(context->backend->stream_create(context, 1, 1024, 1024, 1024, &stream));
     dumi_scaling scaling = {0};
     ck_ok(dumi_scaling_fit(context, stream, values, data, &scaling));
     float *between = malloc((size_t)n * (size_t)d * sizeof *between);

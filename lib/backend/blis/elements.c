@@ -10,6 +10,7 @@ typedef struct {
     const dumi_step *step;
     const float *gradient;
     float *weights, *first, *second;
+    const float *other;
     double *sums;
 } vectors;
 
@@ -47,33 +48,33 @@ static void for_pieces(dumi_stream *stream, vectors *v, double cost, dumi_task_f
 void dumi_blis_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                     float *weights, float *first, float *second)
 {
-    vectors v = {stream, count, step, gradient, weights, first, second, NULL};
+    vectors v = {stream, count, step, gradient, weights, first, second, NULL, NULL};
     for_pieces(stream, &v, 16, adam_task);
 }
 
 void dumi_blis_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                    float *weights, float *velocity)
 {
-    vectors v = {stream, count, step, gradient, weights, velocity, NULL, NULL};
+    vectors v = {stream, count, step, gradient, weights, velocity, NULL, NULL, NULL};
     for_pieces(stream, &v, 8, sgd_task);
 }
 
 enum { SUMS = 256 }; /* partial sums, added in order at the end */
 
-static void squares_task(void *argument, int64_t task, int32_t worker)
+static void dot_task(void *argument, int64_t task, int32_t worker)
 {
     (void)worker;
     const vectors *v = argument;
     const size_t share = (v->count + SUMS - 1) / SUMS, start = (size_t)task * share;
     const size_t count = start >= v->count ? 0 : v->count - start < share ? v->count - start : share;
-    dumi_ref_sum_squares(v->stream, count, v->gradient + start, &v->sums[task]);
+    dumi_ref_dot(v->stream, count, v->gradient + start, v->other + start, &v->sums[task]);
 }
 
-dum_status dumi_blis_sum_squares(dumi_stream *stream, size_t count, const float *x, double *sum)
+dum_status dumi_blis_dot(dumi_stream *stream, size_t count, const float *x, const float *y, double *sum)
 {
     double sums[SUMS];
-    vectors v = {stream, count, NULL, x, NULL, NULL, NULL, sums};
-    dumi_parallel(stream->context, stream->threads, SUMS, 4.0 * (double)count, squares_task, &v);
+    vectors v = {stream, count, NULL, x, NULL, NULL, NULL, y, sums};
+    dumi_parallel(stream->context, stream->threads, SUMS, 4.0 * (double)count, dot_task, &v);
     *sum = 0;
     for (int i = 0; i < SUMS; i++)
         *sum += sums[i];

@@ -35,6 +35,37 @@ static const char *unavailable(char *detail, size_t capacity)
     return NULL;
 }
 
+enum { TRIED_K = 61 };
+
+static bool same_bits(const dumi_blis_kernel *kernel, int32_t rows, bool add)
+{
+    _Alignas(64) float a[DUMI_DIRECT_ROWS * TRIED_K];
+    _Alignas(64) float b[DUMI_DIRECT_COLS * TRIED_K];
+    _Alignas(64) float c[2][DUMI_DIRECT_ROWS * DUMI_DIRECT_COLS];
+    dumi_rng rng;
+    dumi_rng_init(&rng, 1, DUMI_RNG_WEIGHTS, 0);
+    for (int i = 0; i < DUMI_DIRECT_ROWS * TRIED_K; i++)
+        a[i] = (float)dumi_rng_uniform(&rng) - 0.5f;
+    for (int i = 0; i < DUMI_DIRECT_COLS * TRIED_K; i++)
+        b[i] = (float)dumi_rng_uniform(&rng) - 0.5f;
+    for (int i = 0; i < DUMI_DIRECT_ROWS * DUMI_DIRECT_COLS; i++)
+        c[0][i] = c[1][i] = (float)dumi_rng_uniform(&rng);
+    dumi_blis_multiply(kernel, kernel->mr, kernel->nr, TRIED_K, a, b, add ? 1 : 0, c[0], kernel->nr);
+    const dumi_direct d = {TRIED_K, add, a, 1, kernel->mr, b, kernel->nr, 0, c[1], kernel->nr};
+    dumi_blis_direct(rows, 1, &d);
+    return memcmp(c[0], c[1], (size_t)rows * (size_t)kernel->nr * sizeof(float)) == 0;
+}
+
+static bool direct_agrees(const dumi_blis_kernel *kernel)
+{
+    if (kernel->mr != DUMI_DIRECT_ROWS || kernel->nr != DUMI_DIRECT_COLS || !dumi_blis_direct_runs())
+        return false;
+    for (int32_t rows = 1; rows <= DUMI_DIRECT_ROWS; rows++)
+        if (!same_bits(kernel, rows, false) || !same_bits(kernel, rows, true))
+            return false;
+    return true;
+}
+
 static dum_status open_backend(dum_context *context)
 {
     cntx_t *blis = bli_gks_query_cntx();
@@ -46,6 +77,7 @@ static dum_status open_backend(dum_context *context)
     void_fp ukr = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, blis);
     memcpy(&kernel->kernel, &ukr, sizeof ukr);
     kernel->context = blis;
+    kernel->direct = direct_agrees(kernel);
     context->backend_state = kernel;
     return DUM_OK;
 }
@@ -74,14 +106,13 @@ static void stream_destroy(dumi_stream *stream)
     if (stream == NULL)
         return;
     dum_context *context = stream->context;
-    dumi_free(context, stream->pack_a);
-    dumi_free(context, stream->pack_b);
+    dumi_blis_gemm_destroy(stream);
     dumi_free(context, stream->search);
     dumi_free(context, stream);
 }
 
 static dum_status stream_create(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n,
-                                dumi_stream **out)
+                                int32_t max_k, dumi_stream **out)
 {
     dumi_stream *stream;
     DUMI_TRY(DUMI_NEW(context, stream, 1));
@@ -89,12 +120,7 @@ static dum_status stream_create(dum_context *context, int32_t threads, int32_t m
     stream->context = context;
     stream->kernel = context->backend_state;
     stream->threads = threads;
-    const dumi_blis_kernel *kernel = stream->kernel;
-    stream->chunk_m = dumi_round_up(max_m < DUMI_CHUNK ? max_m : DUMI_CHUNK, kernel->mr);
-    stream->chunk_n = dumi_round_up(max_n < DUMI_CHUNK ? max_n : DUMI_CHUNK, kernel->nr);
-    stream->pack_a = dumi_alloc(context, (size_t)stream->chunk_m * (size_t)kernel->kc, sizeof(float));
-    stream->pack_b = dumi_alloc(context, (size_t)stream->chunk_n * (size_t)kernel->kc, sizeof(float));
-    dum_status status = stream->pack_a != NULL && stream->pack_b != NULL ? DUM_OK : dumi_status();
+    dum_status status = dumi_blis_gemm_create(stream, max_m, max_n, max_k);
     if (status == DUM_OK && max_n > 0)
         status = dumi_blis_search_create(stream);
     *out = status == DUM_OK ? stream : NULL;
@@ -129,7 +155,7 @@ const dumi_backend dumi_backend_blis = {
     .local_loss = dumi_ref_local_loss,
     .poe_loss = dumi_ref_poe_loss,
     .spread = dumi_blis_spread,
-    .sum_squares = dumi_blis_sum_squares,
+    .dot = dumi_blis_dot,
     .adam = dumi_blis_adam,
     .sgd = dumi_blis_sgd,
     .norm = dumi_ref_norm,

@@ -8,6 +8,7 @@
  * one file only. */
 typedef struct {
     int32_t mr, nr, kc;
+    bool direct; /* the micro-kernels of direct.c give the same bits */
     void *kernel, *context;
 } dumi_blis_kernel;
 
@@ -15,22 +16,55 @@ typedef struct {
 void dumi_blis_multiply(const dumi_blis_kernel *kernel, int32_t m, int32_t n, int32_t k, const float *a,
                         const float *b, float beta, float *c, int64_t c_row);
 
-/* Rows and columns of one task, and the most that is packed at once: fixed, so that the same
- * multiplications happen in the same order for any number of threads. */
-enum { DUMI_TASK_ROWS = 256, DUMI_TASK_COLS = 512, DUMI_CHUNK = 4096, DUMI_MOST_MR = 64, DUMI_MOST_NR = 64 };
+enum { DUMI_DIRECT_ROWS = 6, DUMI_DIRECT_COLS = 16 };
+
+/* Up to 6 rows of A (any strides) by panels of 16 columns of B, b_panel apart, rows b_row apart. */
+typedef struct {
+    int32_t k;
+    bool add; /* to what C holds */
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b;
+    int64_t b_row, b_panel;
+    float *c;
+    int64_t c_row;
+} dumi_direct;
+
+/* Does some of the `panels` side by side; returns how many. */
+int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d);
+bool dumi_blis_direct_runs(void);
+
+enum { DUMI_MOST_MR = 64, DUMI_MOST_NR = 64 };
 
 struct dumi_stream {
     dum_context *context;
     const dumi_blis_kernel *kernel;
     int32_t threads;
-    int32_t chunk_m, chunk_n; /* multiples of mr and nr */
-    float *pack_a, *pack_b;
+    size_t capacity_a; /* floats of pack_a */
+    float *pack_a;
+    int32_t cols_b;
+    float *pack_b; /* for each worker, cols_b columns of kc */
+    float *tiles;  /* for each worker, a tile of C that never reaches memory; NULL: none */
     struct dumi_blis_search *search; /* scratch of spread */
 };
 
-void dumi_blis_gemm(dumi_stream *stream, const dumi_gemm *gemm);
+/* A matrix b of k x n in micro-panels: for each block of kc rows, for each nr columns, kc x nr. */
+struct dumi_packed {
+    int32_t k, n;
+    float panels[] __attribute__((aligned(64)));
+};
+
+/* Micro-panels side by side, the last filled up with 0: vector v of step p lies at
+ * from[v * across + p * along]. */
+void dumi_blis_pack_panels(const float *from, int64_t across, int64_t along, int32_t vectors, int32_t width,
+                           int32_t steps, float *restrict to);
 dumi_packed *dumi_blis_pack(dum_context *context, const float *b, int32_t k, int32_t n);
 void dumi_blis_unpack(dum_context *context, dumi_packed *packed);
+
+dum_status dumi_blis_gemm_create(dumi_stream *stream, int32_t max_m, int32_t max_n, int32_t max_k);
+void dumi_blis_gemm_destroy(dumi_stream *stream);
+void dumi_blis_gemm(dumi_stream *stream, const dumi_gemm *gemm);
+
 void dumi_blis_spread(dumi_stream *stream, int32_t queries, int32_t points, int32_t cols, const float *q,
                       const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t);
 dum_status dumi_blis_search_create(dumi_stream *stream);
@@ -38,11 +72,16 @@ void dumi_blis_adam(dumi_stream *stream, size_t count, const dumi_step *step, co
                     float *weights, float *first, float *second);
 void dumi_blis_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                    float *weights, float *velocity);
-dum_status dumi_blis_sum_squares(dumi_stream *stream, size_t count, const float *x, double *sum);
+dum_status dumi_blis_dot(dumi_stream *stream, size_t count, const float *x, const float *y, double *sum);
 
 static inline int32_t dumi_round_up(int32_t value, int32_t step)
 {
     return (value + step - 1) / step * step;
+}
+
+static inline int32_t dumi_least(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
 }
 
 #endif

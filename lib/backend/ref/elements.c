@@ -99,12 +99,12 @@ dum_status dumi_ref_local_loss(dumi_stream *stream, int32_t rows, int32_t output
     return DUM_OK;
 }
 
-dum_status dumi_ref_sum_squares(dumi_stream *stream, size_t count, const float *x, double *sum)
+dum_status dumi_ref_dot(dumi_stream *stream, size_t count, const float *x, const float *y, double *sum)
 {
     (void)stream;
     double total = 0;
     for (size_t i = 0; i < count; i++)
-        total += (double)x[i] * (double)x[i];
+        total += (double)x[i] * (double)y[i];
     *sum = total;
     return DUM_OK;
 }
@@ -132,6 +132,14 @@ DUMI_CLONES void dumi_ref_sgd(dumi_stream *stream, size_t count, const dumi_step
         velocity[i] = p.beta1 * velocity[i] + gradient[i] * p.scale + p.decay * weights[i];
         weights[i] -= p.rate * velocity[i];
     }
+}
+
+void dumi_ref_update(const dumi_update *u, size_t at, size_t count, const float *gradient)
+{
+    if (u->second != NULL)
+        dumi_ref_adam(NULL, count, u->step, gradient, u->weights + at, u->first + at, u->second + at);
+    else
+        dumi_ref_sgd(NULL, count, u->step, gradient, u->weights + at, u->first + at);
 }
 
 /* log sum exp(factor s) */

@@ -43,11 +43,12 @@ void dumi_ref_free(dum_context *context, float *buffer)
 }
 
 static dum_status stream_create(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n,
-                                dumi_stream **out)
+                                int32_t max_k, dumi_stream **out)
 {
     (void)threads;
     (void)max_m;
     (void)max_n;
+    (void)max_k;
     DUMI_TRY(DUMI_NEW(context, *out, 1));
     (*out)->context = context;
     return DUM_OK;
@@ -120,6 +121,8 @@ static void gemm(dumi_stream *stream, const dumi_gemm *g)
                 sum = 0;
             g->c[i * g->c_row + j] = (float)sum;
         }
+        if (g->update != NULL)
+            dumi_ref_update(g->update, (size_t)i * (size_t)g->n, (size_t)g->n, g->c + i * g->c_row);
     }
 }
 
@@ -198,7 +201,7 @@ const dumi_backend dumi_backend_ref = {
     .local_loss = dumi_ref_local_loss,
     .poe_loss = dumi_ref_poe_loss,
     .spread = spread,
-    .sum_squares = dumi_ref_sum_squares,
+    .dot = dumi_ref_dot,
     .adam = dumi_ref_adam,
     .sgd = dumi_ref_sgd,
     .norm = dumi_ref_norm,

@@ -24,11 +24,13 @@ dum_status dumi_ref_local_loss(dumi_stream *stream, int32_t rows, int32_t output
                                const float *t, float *d_s, double *loss);
 dum_status dumi_ref_poe_loss(dumi_stream *stream, const dumi_poe_shape *shape, const float *z, const float *s,
                              float *d_s, double *loss);
-dum_status dumi_ref_sum_squares(dumi_stream *stream, size_t count, const float *x, double *sum);
+dum_status dumi_ref_dot(dumi_stream *stream, size_t count, const float *x, const float *y, double *sum);
 void dumi_ref_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                    float *weights, float *first, float *second);
 void dumi_ref_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                   float *weights, float *velocity);
+/* The step for `count` weights from `at` on. */
+void dumi_ref_update(const dumi_update *update, size_t at, size_t count, const float *gradient);
 dum_status dumi_ref_norm(dumi_stream *stream, int32_t rows, int32_t outputs, int32_t norm, const float *s,
                          double *scores);
 

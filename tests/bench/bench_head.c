@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ * The head against the bounds of this machine: arithmetic at the rate of the micro-kernel in cache,
+ * bytes at the rate of reading memory. Prints ratios; the last line is JSON. docs/speed.md explains. */
+#include "bench.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { COLS = 64, BATCH = 256, ROWS = 4096, WIDE = 4096 };
+
+static dum_head *make_head(dum_context *context, int32_t width, const char *objective, int64_t steps)
+{
+    dum_head *head;
+    bench_check(dum_head_create(context, &head));
+    bench_check(dum_head_set_text(head, "objective", objective));
+    if (width > 0) {
+        bench_check(dum_head_set_number(head, "width", width));
+        bench_check(dum_head_set_text(head, "covariance", "diagonal"));
+    }
+    bench_check(dum_head_set_number(head, "steps", (double)steps));
+    return head;
+}
+
+/* Times between the ends of steps. */
+typedef struct {
+    double last, times[4096];
+    int count;
+} step_times;
+
+static int32_t on_step(void *user, const dum_progress *progress)
+{
+    (void)progress;
+    step_times *t = user;
+    const double now = bench_now();
+    if (t->last > 0 && t->count < 4096)
+        t->times[t->count++] = now - t->last;
+    t->last = now;
+    return 0;
+}
+
+static double step_seconds(dum_head *head, const dum_dataset *data)
+{
+    step_times times = {0, {0}, 0};
+    dum_fit_options options;
+    DUM_INIT(options);
+    options.progress = on_step;
+    options.progress_user = &times;
+    bench_check(dum_head_fit(head, data, &options));
+    return bench_median(times.times, times.count);
+}
+
+static double weights_of(int32_t width)
+{
+    return 2.0 * COLS * width + 2.0 * width * width;
+}
+
+/* Forward, gradient by the weights, gradient by the inputs of all layers but the first. */
+static double step_operations(void)
+{
+    return 2.0 * BATCH * (3 * weights_of(WIDE) - COLS * WIDE);
+}
+
+static dum_dataset *make_data(dum_context *context, const float *rows)
+{
+    dum_dataset *data;
+    bench_check(dum_dataset_from_memory(context, rows, ROWS, COLS, 0, &data));
+    return data;
+}
+
+static double wide_step(const float *rows, int32_t threads, const char *objective)
+{
+    dum_context *context = bench_context(threads);
+    dum_dataset *data = make_data(context, rows);
+    dum_head *head = make_head(context, WIDE, objective, 12);
+    const double seconds = step_seconds(head, data);
+    dum_head_destroy(head);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+    return seconds;
+}
+
+static long peak_kilobytes(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    long kilobytes = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "VmHWM: %ld", &kilobytes) == 1)
+            break;
+    if (file != NULL)
+        fclose(file);
+    return kilobytes;
+}
+
+/* Peak memory of training in a process of its own, over the weights and both moments. */
+static double rss_ratio(const float *rows)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        exit(1);
+    const pid_t child = fork();
+    if (child == 0) {
+        FILE *reset = fopen("/proc/self/clear_refs", "w");
+        if (reset != NULL) {
+            fputs("5", reset);
+            fclose(reset);
+        }
+        const long before = peak_kilobytes();
+        dum_context *context = bench_context(1);
+        dum_dataset *data = make_data(context, rows);
+        dum_head *head = make_head(context, WIDE, "local", 3);
+        bench_check(dum_head_fit(head, data, NULL));
+        const double ratio = (double)(peak_kilobytes() - before) * 1024 / (3 * 4 * weights_of(WIDE));
+        if (write(ends[1], &ratio, sizeof ratio) != sizeof ratio)
+            _exit(1);
+        _exit(0);
+    }
+    double ratio = 0;
+    close(ends[1]);
+    if (read(ends[0], &ratio, sizeof ratio) != sizeof ratio)
+        exit(1);
+    close(ends[0]);
+    waitpid(child, NULL, 0);
+    return ratio;
+}
+
+typedef struct {
+    double bulk, row; /* seconds for ROWS rows, for one row */
+} score_times;
+
+static score_times wide_scores(const float *rows)
+{
+    dum_context *context = bench_context(1);
+    dum_dataset *data = make_data(context, rows);
+    dum_head *head = make_head(context, WIDE, "local", 1);
+    bench_check(dum_head_fit(head, data, NULL));
+    float *s = malloc((size_t)ROWS * COLS * sizeof *s);
+    double bulk[5], single[31];
+    for (int i = 0; i < 5; i++) {
+        const double begin = bench_now();
+        bench_check(dum_head_log_variance(head, rows, ROWS, COLS, 0, s));
+        bulk[i] = bench_now() - begin;
+    }
+    for (int i = 0; i < 31; i++) {
+        const double begin = bench_now();
+        bench_check(dum_head_log_variance(head, rows + i * COLS, 1, COLS, 0, s));
+        single[i] = bench_now() - begin;
+    }
+    free(s);
+    dum_head_destroy(head);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+    return (score_times){bench_median(bulk, 5), bench_median(single, 31)};
+}
+
+enum { SINGLES = 20000 };
+
+typedef struct {
+    const dum_scorer *scorer;
+    const float *rows;
+} one_by_one;
+
+static void *score_one_by_one(void *argument)
+{
+    const one_by_one *o = argument;
+    for (int i = 0; i < SINGLES; i++) {
+        double score;
+        bench_check(dum_scorer_score(o->scorer, o->rows + i % ROWS * COLS, 1, COLS, 0, &score));
+    }
+    return NULL;
+}
+
+/* Rows a second of all threads together. */
+static double rows_per_second(const dum_scorer *scorer, const float *rows, int threads)
+{
+    pthread_t started[8];
+    one_by_one o = {scorer, rows};
+    double best = 0;
+    for (int trial = 0; trial < 3; trial++) {
+        const double begin = bench_now();
+        for (int i = 0; i < threads; i++)
+            if (pthread_create(&started[i], NULL, score_one_by_one, &o) != 0)
+                exit(1);
+        for (int i = 0; i < threads; i++)
+            pthread_join(started[i], NULL);
+        const double rate = (double)threads * SINGLES / (bench_now() - begin);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+static dum_scorer *default_scorer(dum_context *context, const float *rows)
+{
+    dum_dataset *data = make_data(context, rows);
+    dum_scorer *scorer;
+    bench_check(dum_scorer_create(context, "dum", &scorer));
+    bench_check(dum_scorer_set_number(scorer, "steps", 50));
+    bench_check(dum_scorer_fit(scorer, data, NULL));
+    dum_dataset_destroy(data);
+    return scorer;
+}
+
+int main(void)
+{
+    float *rows = bench_floats((size_t)ROWS * COLS);
+    const double rss = rss_ratio(rows);
+    dum_context *context = bench_context(1);
+    const double peak = bench_gemm_peak(context), bandwidth = bench_bandwidth();
+    printf("bounds, one thread: %.1f GFLOP/s in the micro-kernel, %.1f GB/s from memory\n", peak / 1e9,
+           bandwidth / 1e9);
+
+    const double one = wide_step(rows, 1, "local"), poe = wide_step(rows, 1, "poe");
+    const double two = wide_step(rows, 2, "local");
+    const double step_ratio = step_operations() / peak / one, speedup = one / two;
+    printf("step, 64 and 3 x 4096, batch 256: %.3f of the bound (objective poe %.3f); two threads %.2f times\n",
+           step_ratio, step_operations() / peak / poe, speedup);
+    printf("peak memory of training: %.2f of weights and moments\n", rss);
+
+    const score_times wide = wide_scores(rows);
+    const double score_ratio = 2.0 * ROWS * weights_of(WIDE) / peak / wide.bulk;
+    const double latency_ratio = wide.row / (4 * weights_of(WIDE) / bandwidth);
+    printf("bulk scores: %.3f of the bound; one row: %.2f times the time to read the weights\n", score_ratio,
+           latency_ratio);
+
+    dum_scorer *scorer = default_scorer(context, rows);
+    const double single = rows_per_second(scorer, rows, 1), eight = rows_per_second(scorer, rows, 8);
+    printf("default head, one row at a time: %.0f rows a second from one thread, %.0f from eight together\n",
+           single, eight);
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+    free(rows);
+
+    printf("{\"gemm_gflops\": %.1f, \"step_ratio\": %.3f, \"thread_speedup\": %.2f, \"score_ratio\": %.3f, "
+           "\"latency_ratio\": %.2f, \"rows_per_s_default_head\": %.0f, \"rss_ratio\": %.2f}\n",
+           peak / 1e9, step_ratio, speedup, score_ratio, latency_ratio, single, rss);
+    return 0;
+}
