@@ -88,8 +88,8 @@ typedef struct dumi_backend {
 
     /* A stream. The sizes are those of the largest gemms (max_n 0: packed only): larger ones are right, too,
      * but slower. */
-    dum_status (*stream_create)(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n, int32_t max_k,
-                                dumi_stream **out);
+    dum_status (*stream_create)(dum_context *context, int32_t threads, int32_t max_m, int32_t max_n,
+                                int32_t max_k, dumi_stream **out);
     void (*stream_destroy)(dumi_stream *stream);
     dum_status (*sync)(dumi_stream *stream);
     void (*upload)(dumi_stream *stream, float *to, const float *from, size_t count);

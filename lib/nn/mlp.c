@@ -106,8 +106,8 @@ const float *dumi_mlp_delta(const dumi_mlp *mlp, const dumi_backprop *b, int32_t
     return layer + 1 < mlp->count ? b->activations->delta[layer] : b->d_output;
 }
 
-void dumi_mlp_deltas(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp, const float *parameters,
-                     const dumi_backprop *b)
+void dumi_mlp_deltas(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
+                     const float *parameters, const dumi_backprop *b)
 {
     for (int32_t l = mlp->count - 1; l > 0; l--) {
         const dumi_layer *layer = &mlp->layers[l];

@@ -51,11 +51,12 @@ typedef struct {
 } dumi_backprop;
 
 /* The gradients by what the layers put out, from that by the output. */
-void dumi_mlp_deltas(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp, const float *parameters,
-                     const dumi_backprop *b);
+void dumi_mlp_deltas(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
+                     const float *parameters, const dumi_backprop *b);
 /* The gradient by the weights of one layer: goes to `gradient`, or with `update` into the weights. */
 void dumi_mlp_weight_gradient(dumi_stream *stream, const dumi_backend *backend, const dumi_mlp *mlp,
-                              const dumi_backprop *b, int32_t layer, float *gradient, const dumi_update *update);
+                              const dumi_backprop *b, int32_t layer, float *gradient,
+                              const dumi_update *update);
 /* What layer `layer` takes in, and the gradient by what it puts out. */
 const float *dumi_mlp_input(const dumi_backprop *b, int32_t layer);
 const float *dumi_mlp_delta(const dumi_mlp *mlp, const dumi_backprop *b, int32_t layer);
@@ -75,7 +76,8 @@ typedef struct {
 } dumi_optimiser;
 
 /* Gradient and moments come from the backend; the moments are 0. `rows` is the size of a batch. */
-dum_status dumi_optimiser_create(dum_context *context, dumi_stream *stream, int32_t rows, dumi_optimiser *optimiser);
+dum_status dumi_optimiser_create(dum_context *context, dumi_stream *stream, int32_t rows,
+                                 dumi_optimiser *optimiser);
 void dumi_optimiser_destroy(dum_context *context, dumi_optimiser *optimiser);
 
 /* Where the gradient by the bias of a layer goes; layer mlp->count: the extra parameters. */

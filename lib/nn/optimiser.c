@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-enum { GRAM_ROWS = 64 };
+enum { GRAM_ROWS = 128 };
 
 static size_t largest_layer(const dumi_mlp *mlp)
 {
@@ -44,7 +44,8 @@ float *dumi_optimiser_bias(const dumi_optimiser *optimiser, int32_t layer)
     return optimiser->gradient + (layer < mlp->count ? mlp->layers[layer].bias : mlp->parameters);
 }
 
-dum_status dumi_optimiser_create(dum_context *context, dumi_stream *stream, int32_t rows, dumi_optimiser *optimiser)
+dum_status dumi_optimiser_create(dum_context *context, dumi_stream *stream, int32_t rows,
+                                 dumi_optimiser *optimiser)
 {
     const dumi_backend *backend = context->backend;
     const dumi_mlp *mlp = optimiser->mlp;
@@ -101,8 +102,9 @@ static void gram(dumi_stream *stream, const dumi_backend *backend, const float *
 }
 
 /* |X'D|^2. The pairs above the blocks of the diagonal stand for those below. */
-static dum_status squared_length(dumi_stream *stream, const dumi_backend *backend, const dumi_optimiser *optimiser,
-                                 const dumi_backprop *b, int32_t l, double *out)
+static dum_status squared_length(dumi_stream *stream, const dumi_backend *backend,
+                                 const dumi_optimiser *optimiser, const dumi_backprop *b, int32_t l,
+                                 double *out)
 {
     const float *x = dumi_mlp_input(b, l), *d = dumi_mlp_delta(optimiser->mlp, b, l);
     const int32_t inputs = optimiser->mlp->layers[l].inputs, outputs = optimiser->mlp->layers[l].outputs;
@@ -133,7 +135,8 @@ static dum_status gradient_squares(dumi_stream *stream, const dumi_backend *back
         return backend->dot(stream, mlp->parameters + (size_t)optimiser->extra, optimiser->gradient,
                             optimiser->gradient, squares);
     const float *small = dumi_optimiser_bias(optimiser, 0);
-    const size_t count = small_offset(optimiser, mlp->count) - small_offset(optimiser, 0) + (size_t)optimiser->extra;
+    const size_t count =
+        small_offset(optimiser, mlp->count) - small_offset(optimiser, 0) + (size_t)optimiser->extra;
     DUMI_TRY(backend->dot(stream, count, small, small, squares));
     for (int32_t l = 0; l < mlp->count && optimiser->clip > 0; l++) {
         double layer;
@@ -169,7 +172,8 @@ static void apply_fused(dumi_stream *stream, const dumi_backend *backend, const 
     const dumi_mlp *mlp = optimiser->mlp;
     for (int32_t l = 0; l < mlp->count; l++) {
         const dumi_layer *layer = &mlp->layers[l];
-        const dumi_update update = {step, optimiser->parameters + layer->weights, optimiser->first + layer->weights,
+        const dumi_update update = {step, optimiser->parameters + layer->weights,
+                                    optimiser->first + layer->weights,
                                     optimiser->second != NULL ? optimiser->second + layer->weights : NULL};
         dumi_mlp_weight_gradient(stream, backend, mlp, b, l, optimiser->gradient, &update);
         apply(stream, backend, optimiser, step, layer->bias, (size_t)layer->outputs,
@@ -184,7 +188,8 @@ dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend,
 {
     const dumi_mlp *mlp = optimiser->mlp;
     for (int32_t l = 0; l < mlp->count && !optimiser->fused; l++)
-        dumi_mlp_weight_gradient(stream, backend, mlp, b, l, optimiser->gradient + mlp->layers[l].weights, NULL);
+        dumi_mlp_weight_gradient(stream, backend, mlp, b, l, optimiser->gradient + mlp->layers[l].weights,
+                                 NULL);
     double squares;
     DUMI_TRY(gradient_squares(stream, backend, optimiser, b, &squares));
     DUMI_REQUIRE(isfinite(squares), DUM_ERR_NONFINITE,
@@ -202,6 +207,7 @@ dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend,
     if (optimiser->fused)
         apply_fused(stream, backend, optimiser, b, &step);
     else
-        apply(stream, backend, optimiser, &step, 0, mlp->parameters + (size_t)optimiser->extra, optimiser->gradient);
+        apply(stream, backend, optimiser, &step, 0, mlp->parameters + (size_t)optimiser->extra,
+              optimiser->gradient);
     return DUM_OK;
 }

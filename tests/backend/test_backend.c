@@ -123,6 +123,13 @@ START_TEST(gemm_matches)
     for (uint32_t flags = 0; flags < 128; flags++)
         one_gemm(&p, &rng, 1 + (int32_t)dumi_rng_below(&rng, 70), 1 + (int32_t)dumi_rng_below(&rng, 90),
                  1 + (int32_t)dumi_rng_below(&rng, 400), flags);
+    /* The paths for few rows, few columns, operands in place. */
+    for (int32_t m = 1; m <= 14; m++)
+        for (uint32_t flags = 0; flags < 8; flags++) {
+            one_gemm(&p, &rng, m, 80, 300, flags);
+            one_gemm(&p, &rng, m, 83, 300, flags);
+        }
+    one_gemm(&p, &rng, 400, 48, 1024, 4);
     one_gemm(&p, &rng, 700, 530, 260, 0);
     one_gemm(&p, &rng, 530, 700, 260, 2 + 64);
     close_pair(&p);
@@ -247,6 +254,58 @@ START_TEST(optimisers_match)
 }
 END_TEST
 
+/* A gradient that goes into its weights at once. */
+START_TEST(updates_match)
+{
+    static const int32_t shapes[][3] = {{1, 1, 1}, {7, 33, 5}, {100, 40, 64}, {203, 301, 256}, {61, 270, 700}};
+    dumi_rng rng;
+    dumi_rng_init(&rng, 23, 99, 0);
+    for (int32_t threads = 1; threads <= 2; threads++) {
+        pair p = open_pair(threads);
+        for (size_t i = 0; i < 2 * sizeof shapes / sizeof shapes[0]; i++) {
+            const int32_t m = shapes[i / 2][0], n = shapes[i / 2][1], k = shapes[i / 2][2];
+            const bool adam = i % 2;
+            const size_t count = (size_t)m * (size_t)n;
+            const dumi_step step = {
+                .rate = 0.01f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f, .decay = 0.1f, .scale = 0.5f};
+            float *a = random_floats(&rng, (size_t)m * (size_t)k),
+                  *b = random_floats(&rng, (size_t)n * (size_t)k);
+            float *scratch = random_floats(&rng, count), *theirs[3], *ours[3];
+            for (int v = 0; v < 3; v++) {
+                theirs[v] = random_floats(&rng, count);
+                ours[v] = random_floats(&rng, count);
+                for (size_t j = 0; j < count; j++)
+                    ours[v][j] = theirs[v][j] = 1 + fabsf(theirs[v][j]);
+            }
+            dumi_update update = {&step, theirs[0], theirs[1], adam ? theirs[2] : NULL};
+            dumi_gemm g = {.m = m,
+                           .n = n,
+                           .k = k,
+                           .a = a,
+                           .a_row = 1,
+                           .a_col = m,
+                           .b = b,
+                           .b_row = n,
+                           .b_col = 1,
+                           .c = scratch,
+                           .c_row = n,
+                           .update = &update};
+            p.o->gemm(p.other_stream, &g);
+            check_guard(scratch, count);
+            update = (dumi_update){&step, ours[0], ours[1], adam ? ours[2] : NULL};
+            p.r->gemm(p.ref_stream, &g);
+            for (int v = 0; v < 3; v++) {
+                check_close(theirs[v], ours[v], count, 1e-4);
+                check_guard(theirs[v], count);
+                drop(theirs[v]), drop(ours[v]);
+            }
+            drop(a), drop(b), drop(scratch);
+        }
+        close_pair(&p);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("backend");
@@ -255,6 +314,7 @@ int main(void)
     tcase_add_test(cases, gemm_is_bitwise_stable);
     tcase_add_test(cases, spread_matches);
     tcase_add_test(cases, optimisers_match);
+    tcase_add_test(cases, updates_match);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }

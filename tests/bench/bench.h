@@ -60,58 +60,55 @@ static inline float *bench_floats(size_t count)
     return values;
 }
 
-/* Operations a second of C += A B with packed operands that stay in cache: the micro-kernel alone. */
-static inline double bench_gemm_peak(dum_context *context)
+/* Operations a second of C += A B with packed operands that stay in cache: the micro-kernel alone, the best
+ * of `trials` of about a millisecond. The clock of a shared machine changes: measure it beside the work. */
+static inline double bench_gemm_peak(dum_context *context, int trials)
 {
     const dumi_blis_kernel *kernel = context->backend_state;
     const int32_t k = kernel->kc;
-    float *a = dumi_alloc(context, (size_t)kernel->mr * (size_t)k, sizeof *a);
-    float *b = dumi_alloc(context, (size_t)kernel->nr * (size_t)k, sizeof *b);
-    float *c = dumi_alloc(context, (size_t)kernel->mr * (size_t)kernel->nr, sizeof *c);
-    memset(a, 0, (size_t)kernel->mr * (size_t)k * sizeof *a);
-    memset(b, 0, (size_t)kernel->nr * (size_t)k * sizeof *b);
-    memset(c, 0, (size_t)kernel->mr * (size_t)kernel->nr * sizeof *c);
+    static _Alignas(64) float a[DUMI_MOST_MR * 1024], b[DUMI_MOST_NR * 1024], c[DUMI_MOST_MR * DUMI_MOST_NR];
     double best = 1e9;
-    for (int trial = 0; trial < 50; trial++) {
+    for (int trial = 0; trial < trials; trial++) {
         const double begin = bench_now();
         for (int i = 0; i < 2000; i++)
             dumi_blis_multiply(kernel, kernel->mr, kernel->nr, k, a, b, 1, c, kernel->nr);
         const double time = bench_now() - begin;
         best = time < best ? time : best;
     }
-    dumi_free(context, a);
-    dumi_free(context, b);
-    dumi_free(context, c);
     return 2.0 * kernel->mr * kernel->nr * k * 2000 / best;
 }
 
 typedef float bench_vector __attribute__((vector_size(32), aligned(4)));
 
-/* Bytes a second at which one thread reads memory that is in no cache. */
-static inline double bench_bandwidth(void)
+/* Bytes a second at which one thread reads memory that is in no cache: in 1 to 8 streams at once, whichever
+ * is fastest. */
+static inline double bench_bandwidth_once(const float *values, size_t count, size_t streams)
 {
-    const size_t count = (size_t)64 << 20;
-    float *values = bench_floats(count);
-    double best = 1e9;
     static volatile float sink;
-    for (int trial = 0; trial < 7; trial++) {
-        const double begin = bench_now();
-        bench_vector sums[8];
-        memset(sums, 0, sizeof sums);
-        for (size_t i = 0; i < count; i += 64)
-            for (size_t j = 0; j < 8; j++)
-                sums[j] += *(const bench_vector *)(const void *)(values + i + 8 * j);
-        float sum = 0;
-        for (size_t j = 0; j < 8; j++)
-            for (size_t l = 0; l < 8; l++)
-                sum += sums[j][l];
-        sink = sum;
-        const double time = bench_now() - begin;
-        best = time < best ? time : best;
-    }
+    const size_t each = count / streams;
+    const double begin = bench_now();
+    bench_vector sums[4];
+    memset(sums, 0, sizeof sums);
+    for (size_t i = 0; i < each; i += 32)
+        for (size_t s = 0; s < streams; s++)
+            for (size_t j = 0; j < 4; j++)
+                sums[j] += *(const bench_vector *)(const void *)(values + s * each + i + 8 * j);
+    const double time = bench_now() - begin;
+    sink = sums[0][0] + sums[1][0] + sums[2][0] + sums[3][0];
     (void)sink;
-    free(values);
-    return (double)count * sizeof *values / best;
+    return (double)(each * streams) * sizeof *values / time;
+}
+
+enum { BENCH_MEMORY = 64 << 20 }; /* floats: far more than the caches hold */
+
+static inline double bench_bandwidth(const float *values)
+{
+    double best = 0;
+    for (size_t streams = 1; streams <= 8; streams *= 2) {
+        const double rate = bench_bandwidth_once(values, BENCH_MEMORY, streams);
+        best = rate > best ? rate : best;
+    }
+    return best;
 }
 
 #endif

@@ -22,34 +22,6 @@ static dum_head *make_head(dum_context *context, int32_t width, const char *obje
     return head;
 }
 
-/* Times between the ends of steps. */
-typedef struct {
-    double last, times[4096];
-    int count;
-} step_times;
-
-static int32_t on_step(void *user, const dum_progress *progress)
-{
-    (void)progress;
-    step_times *t = user;
-    const double now = bench_now();
-    if (t->last > 0 && t->count < 4096)
-        t->times[t->count++] = now - t->last;
-    t->last = now;
-    return 0;
-}
-
-static double step_seconds(dum_head *head, const dum_dataset *data)
-{
-    step_times times = {0, {0}, 0};
-    dum_fit_options options;
-    DUM_INIT(options);
-    options.progress = on_step;
-    options.progress_user = &times;
-    bench_check(dum_head_fit(head, data, &options));
-    return bench_median(times.times, times.count);
-}
-
 static double weights_of(int32_t width)
 {
     return 2.0 * COLS * width + 2.0 * width * width;
@@ -61,6 +33,28 @@ static double step_operations(void)
     return 2.0 * BATCH * (3 * weights_of(WIDE) - COLS * WIDE);
 }
 
+/* Times between the ends of steps, and their shares of the bound: the peak is measured between them. */
+enum { STEPS = 12 };
+
+typedef struct {
+    dum_context *context;
+    double last, times[STEPS], ratios[STEPS];
+    int count;
+} step_times;
+
+static int32_t on_step(void *user, const dum_progress *progress)
+{
+    (void)progress;
+    step_times *t = user;
+    const double now = bench_now();
+    if (t->last > 0 && t->count < STEPS) {
+        t->times[t->count] = now - t->last;
+        t->ratios[t->count++] = step_operations() / bench_gemm_peak(t->context, 4) / (now - t->last);
+    }
+    t->last = bench_now();
+    return 0;
+}
+
 static dum_dataset *make_data(dum_context *context, const float *rows)
 {
     dum_dataset *data;
@@ -68,16 +62,21 @@ static dum_dataset *make_data(dum_context *context, const float *rows)
     return data;
 }
 
-static double wide_step(const float *rows, int32_t threads, const char *objective)
+static step_times wide_step(const float *rows, int32_t threads, const char *objective)
 {
     dum_context *context = bench_context(threads);
     dum_dataset *data = make_data(context, rows);
-    dum_head *head = make_head(context, WIDE, objective, 12);
-    const double seconds = step_seconds(head, data);
+    dum_head *head = make_head(context, WIDE, objective, STEPS);
+    step_times times = {.context = context};
+    dum_fit_options options;
+    DUM_INIT(options);
+    options.progress = on_step;
+    options.progress_user = &times;
+    bench_check(dum_head_fit(head, data, &options));
     dum_head_destroy(head);
     dum_dataset_destroy(data);
     dum_context_destroy(context);
-    return seconds;
+    return times;
 }
 
 static long peak_kilobytes(void)
@@ -126,32 +125,32 @@ static double rss_ratio(const float *rows)
 }
 
 typedef struct {
-    double bulk, row; /* seconds for ROWS rows, for one row */
-} score_times;
+    double bulk, row; /* share of the peak; time over that of reading the weights */
+} score_ratios;
 
-static score_times wide_scores(const float *rows)
+static score_ratios wide_scores(const float *rows, const float *memory)
 {
+    enum { TRIALS = 9 };
     dum_context *context = bench_context(1);
     dum_dataset *data = make_data(context, rows);
     dum_head *head = make_head(context, WIDE, "local", 1);
     bench_check(dum_head_fit(head, data, NULL));
     float *s = malloc((size_t)ROWS * COLS * sizeof *s);
-    double bulk[5], single[31];
-    for (int i = 0; i < 5; i++) {
-        const double begin = bench_now();
+    double bulk[TRIALS], single[TRIALS];
+    for (int i = 0; i < TRIALS; i++) {
+        double begin = bench_now();
         bench_check(dum_head_log_variance(head, rows, ROWS, COLS, 0, s));
-        bulk[i] = bench_now() - begin;
-    }
-    for (int i = 0; i < 31; i++) {
-        const double begin = bench_now();
+        bulk[i] = 2.0 * ROWS * weights_of(WIDE) / (bench_now() - begin) / bench_gemm_peak(context, 4);
+        const double rate = bench_bandwidth(memory); /* and the weights are in no cache */
+        begin = bench_now();
         bench_check(dum_head_log_variance(head, rows + i * COLS, 1, COLS, 0, s));
-        single[i] = bench_now() - begin;
+        single[i] = (bench_now() - begin) * rate / (4 * weights_of(WIDE));
     }
     free(s);
     dum_head_destroy(head);
     dum_dataset_destroy(data);
     dum_context_destroy(context);
-    return (score_times){bench_median(bulk, 5), bench_median(single, 31)};
+    return (score_ratios){bench_median(bulk, TRIALS), bench_median(single, TRIALS)};
 }
 
 enum { SINGLES = 20000 };
@@ -206,22 +205,22 @@ int main(void)
     float *rows = bench_floats((size_t)ROWS * COLS);
     const double rss = rss_ratio(rows);
     dum_context *context = bench_context(1);
-    const double peak = bench_gemm_peak(context), bandwidth = bench_bandwidth();
+    float *memory = bench_floats(BENCH_MEMORY);
+    const double peak = bench_gemm_peak(context, 50), bandwidth = bench_bandwidth(memory);
     printf("bounds, one thread: %.1f GFLOP/s in the micro-kernel, %.1f GB/s from memory\n", peak / 1e9,
            bandwidth / 1e9);
 
-    const double one = wide_step(rows, 1, "local"), poe = wide_step(rows, 1, "poe");
-    const double two = wide_step(rows, 2, "local");
-    const double step_ratio = step_operations() / peak / one, speedup = one / two;
+    step_times one = wide_step(rows, 1, "local"), poe = wide_step(rows, 1, "poe");
+    step_times two = wide_step(rows, 2, "local");
+    const double step_ratio = bench_median(one.ratios, one.count);
+    const double speedup = bench_median(one.times, one.count) / bench_median(two.times, two.count);
     printf("step, 64 and 3 x 4096, batch 256: %.3f of the bound (objective poe %.3f); two threads %.2f times\n",
-           step_ratio, step_operations() / peak / poe, speedup);
+           step_ratio, bench_median(poe.ratios, poe.count), speedup);
     printf("peak memory of training: %.2f of weights and moments\n", rss);
 
-    const score_times wide = wide_scores(rows);
-    const double score_ratio = 2.0 * ROWS * weights_of(WIDE) / peak / wide.bulk;
-    const double latency_ratio = wide.row / (4 * weights_of(WIDE) / bandwidth);
-    printf("bulk scores: %.3f of the bound; one row: %.2f times the time to read the weights\n", score_ratio,
-           latency_ratio);
+    const score_ratios wide = wide_scores(rows, memory);
+    printf("bulk scores: %.3f of the bound; one row: %.2f times the time to read the weights\n", wide.bulk,
+           wide.row);
 
     dum_scorer *scorer = default_scorer(context, rows);
     const double single = rows_per_second(scorer, rows, 1), eight = rows_per_second(scorer, rows, 8);
@@ -230,9 +229,10 @@ int main(void)
     dum_scorer_destroy(scorer);
     dum_context_destroy(context);
     free(rows);
+    free(memory);
 
     printf("{\"gemm_gflops\": %.1f, \"step_ratio\": %.3f, \"thread_speedup\": %.2f, \"score_ratio\": %.3f, "
            "\"latency_ratio\": %.2f, \"rows_per_s_default_head\": %.0f, \"rss_ratio\": %.2f}\n",
-           peak / 1e9, step_ratio, speedup, score_ratio, latency_ratio, single, rss);
+           peak / 1e9, step_ratio, speedup, wide.bulk, wide.row, single, rss);
     return 0;
 }

@@ -186,6 +186,70 @@ START_TEST(poe_extremes)
 }
 END_TEST
 
+/* A network so wide that no gradient is stored: the step is still -rate clip g / |g|, g over all layers. */
+START_TEST(fused_step_is_clipped_gradient)
+{
+    enum { FEW = 3, WIDE = 64 };
+    static const char *const backends[] = {"ref", "blis"};
+    for (size_t which = 0; which < 2; which++) {
+        dum_context_options options;
+        DUM_INIT(options);
+        options.backend = backends[which];
+        dum_context *context;
+        ck_ok(dum_context_create(&options, &context));
+        const dumi_backend *backend = context->backend;
+        dumi_stream *stream;
+        ck_ok(backend->stream_create(context, 2, WIDE, WIDE, WIDE, &stream));
+        dumi_mlp mlp;
+        dumi_mlp_shape(&mlp, COLS, COLS, 3, WIDE);
+        const size_t count = mlp.parameters + 1;
+        float *weights = malloc(count * sizeof *weights), *before = malloc(count * sizeof *before);
+        float *gradient = calloc(count, sizeof *gradient);
+        dumi_mlp_init(&mlp, 5, 1.0f, weights);
+        weights[mlp.parameters] = 0;
+        memcpy(before, weights, count * sizeof *before);
+        float z[FEW * COLS], d_output[FEW * COLS];
+        dumi_rng rng;
+        dumi_rng_init(&rng, 19, 99, 0);
+        for (int i = 0; i < FEW * COLS; i++) {
+            z[i] = (float)dumi_rng_normal(&rng);
+            d_output[i] = (float)dumi_rng_normal(&rng);
+        }
+        dumi_activations activations;
+        ck_ok(dumi_activations_create(context, &mlp, FEW, true, &activations));
+        const dumi_backprop b = {FEW, z, &activations, d_output};
+        dumi_mlp_forward(stream, backend, &mlp, weights, NULL, FEW, z, &activations);
+        dumi_mlp_deltas(stream, backend, &mlp, weights, &b);
+
+        dumi_optimiser optimiser = {
+            .kind = DUMI_SGD, .clip = 0.01, .mlp = &mlp, .extra = 1, .parameters = weights};
+        ck_ok(dumi_optimiser_create(context, stream, FEW, &optimiser));
+        ck_assert(optimiser.fused);
+        double squares = 0;
+        for (int32_t l = 0; l < mlp.count; l++) {
+            const dumi_layer *layer = &mlp.layers[l];
+            dumi_mlp_weight_gradient(stream, backend, &mlp, &b, l, gradient + layer->weights, NULL);
+            backend->colsum(stream, FEW, layer->outputs, dumi_mlp_delta(&mlp, &b, l), gradient + layer->bias);
+            memcpy(dumi_optimiser_bias(&optimiser, l), gradient + layer->bias,
+                   (size_t)layer->outputs * sizeof *gradient);
+        }
+        gradient[mlp.parameters] = 0.7f;
+        *dumi_optimiser_bias(&optimiser, mlp.count) = 0.7f;
+        ck_ok(backend->dot(stream, count, gradient, gradient, &squares));
+        ck_assert_double_gt(sqrt(squares), 1);
+        ck_ok(dumi_optimiser_step(stream, backend, &optimiser, &b, 1));
+        for (size_t i = 0; i < count; i++)
+            ck_assert_float_eq_tol(weights[i], before[i] - (float)(0.01 / sqrt(squares)) * gradient[i], 1e-6f);
+
+        dumi_optimiser_destroy(context, &optimiser);
+        dumi_activations_destroy(context, &activations);
+        backend->stream_destroy(stream);
+        dum_context_destroy(context);
+        free(weights), free(before), free(gradient);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gradient");
@@ -193,6 +257,7 @@ int main(void)
     tcase_add_test(cases, gradients);
     tcase_add_test(cases, poe_invariants);
     tcase_add_test(cases, poe_extremes);
+    tcase_add_test(cases, fused_step_is_clipped_gradient);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }

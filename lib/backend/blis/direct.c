@@ -22,8 +22,8 @@ INLINE void multiply(const int rows, const int panels, const dumi_direct *d)
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
-        for (int v = 0; v < 2 * panels; v++)
-            sum[r][v] = _mm256_setzero_ps();
+    for (int v = 0; v < 2 * panels; v++)
+        sum[r][v] = _mm256_setzero_ps();
     const float *a = d->a, *b = d->b;
     for (int32_t p = 0; p < d->k; p++) {
         __m256 right[8];
@@ -43,24 +43,51 @@ INLINE void multiply(const int rows, const int panels, const dumi_direct *d)
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
-        for (int v = 0; v < 2 * panels; v++) {
-            float *c = d->c + r * d->c_row + (ptrdiff_t)8 * v;
-            if (d->add)
-                sum[r][v] = _mm256_add_ps(_mm256_loadu_ps(c), sum[r][v]);
-            _mm256_storeu_ps(c, sum[r][v]);
-        }
+    for (int v = 0; v < 2 * panels; v++) {
+        float *c = d->c + r * d->c_row + (ptrdiff_t)8 * v;
+        if (d->add)
+            sum[r][v] = _mm256_add_ps(_mm256_loadu_ps(c), sum[r][v]);
+        _mm256_storeu_ps(c, sum[r][v]);
+    }
 }
 
 /* Enough sums at once to hide the latency of an addition. */
-static WIDE void rows1x4(const dumi_direct *d) { multiply(1, 4, d); }
-static WIDE void rows2x2(const dumi_direct *d) { multiply(2, 2, d); }
-static WIDE void rows3x2(const dumi_direct *d) { multiply(3, 2, d); }
-static WIDE void rows1(const dumi_direct *d) { multiply(1, 1, d); }
-static WIDE void rows2(const dumi_direct *d) { multiply(2, 1, d); }
-static WIDE void rows3(const dumi_direct *d) { multiply(3, 1, d); }
-static WIDE void rows4(const dumi_direct *d) { multiply(4, 1, d); }
-static WIDE void rows5(const dumi_direct *d) { multiply(5, 1, d); }
-static WIDE void rows6(const dumi_direct *d) { multiply(6, 1, d); }
+static WIDE void rows1x4(const dumi_direct *d)
+{
+    multiply(1, 4, d);
+}
+static WIDE void rows2x2(const dumi_direct *d)
+{
+    multiply(2, 2, d);
+}
+static WIDE void rows3x2(const dumi_direct *d)
+{
+    multiply(3, 2, d);
+}
+static WIDE void rows1(const dumi_direct *d)
+{
+    multiply(1, 1, d);
+}
+static WIDE void rows2(const dumi_direct *d)
+{
+    multiply(2, 1, d);
+}
+static WIDE void rows3(const dumi_direct *d)
+{
+    multiply(3, 1, d);
+}
+static WIDE void rows4(const dumi_direct *d)
+{
+    multiply(4, 1, d);
+}
+static WIDE void rows5(const dumi_direct *d)
+{
+    multiply(5, 1, d);
+}
+static WIDE void rows6(const dumi_direct *d)
+{
+    multiply(6, 1, d);
+}
 
 typedef void direct_fn(const dumi_direct *d);
 static direct_fn *const one_panel[7] = {NULL, rows1, rows2, rows3, rows4, rows5, rows6};

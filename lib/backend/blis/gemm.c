@@ -79,7 +79,8 @@ static void multiply_part(const block *b, int32_t rows, int32_t cols, const floa
         const dumi_direct d = {b->deep, b->add, left, b->a_row, b->a_col, right, b->b_row, 0, tile, kernel->nr};
         dumi_blis_direct(rows, 1, &d);
     } else {
-        dumi_blis_multiply(kernel, kernel->mr, kernel->nr, b->deep, left, right, b->add ? 1 : 0, tile, kernel->nr);
+        dumi_blis_multiply(kernel, kernel->mr, kernel->nr, b->deep, left, right, b->add ? 1 : 0, tile,
+                           kernel->nr);
     }
     for (int32_t i = 0; i < rows; i++)
         memcpy(c + i * b->c_row, tile + (ptrdiff_t)i * kernel->nr, (size_t)cols * sizeof *c);
@@ -95,7 +96,8 @@ static int32_t multiply_tile(const block *b, int32_t rows, int32_t cols, const f
         return 1;
     }
     if (b->direct || rows < kernel->mr) {
-        const dumi_direct d = {b->deep, b->add, left, b->a_row, b->a_col, right, b->b_row, b->b_panel, c, b->c_row};
+        const dumi_direct d = {b->deep, b->add,   left,       b->a_row, b->a_col,
+                               right,   b->b_row, b->b_panel, c,        b->c_row};
         return dumi_blis_direct(rows, b->rows == rows ? cols / DUMI_DIRECT_COLS : 1, &d);
     }
     dumi_blis_multiply(kernel, rows, kernel->nr, b->deep, left, right, b->add ? 1 : 0, c, b->c_row);
@@ -162,8 +164,8 @@ static void multiply_and_update(block *b)
             multiply_tile(b, rows, dumi_least(kernel->nr, b->cols - col), left, right, c + col);
         }
         for (int32_t i = 0; i < rows && last; i++)
-            dumi_ref_update(u, (size_t)(b->row + row + i) * (size_t)b->x->g->n + (size_t)b->col, (size_t)b->cols,
-                            c + i * b->c_row);
+            dumi_ref_update(u, (size_t)(b->row + row + i) * (size_t)b->x->g->n + (size_t)b->col,
+                            (size_t)b->cols, c + i * b->c_row);
     }
 }
 
@@ -172,8 +174,10 @@ static void fetch_later(block *b, const float *from, int64_t row, int32_t rows, 
 {
     const dumi_blis_kernel *kernel = b->x->stream->kernel;
     const int32_t lines = (int32_t)((floats + 15) / 16);
-    const int64_t tiles = (int64_t)((b->rows_all + kernel->mr - 1) / kernel->mr) * ((b->cols + kernel->nr - 1) / kernel->nr);
-    b->next_b = (ahead){from, row, floats > 0 ? rows : 0, lines, 0, (int32_t)((int64_t)rows * lines / tiles) + 1};
+    const int64_t tiles =
+        (int64_t)((b->rows_all + kernel->mr - 1) / kernel->mr) * ((b->cols + kernel->nr - 1) / kernel->nr);
+    b->next_b =
+        (ahead){from, row, floats > 0 ? rows : 0, lines, 0, (int32_t)((int64_t)rows * lines / tiles) + 1};
 }
 
 /* This worker's columns of B, as they will be multiplied. */
@@ -185,7 +189,8 @@ static void prepare_b(block *b, int32_t worker)
     b->b_row = kernel->nr;
     b->b_panel = (int64_t)kernel->nr * b->deep;
     if (g->packed != NULL) {
-        b->b = g->packed->panels + (int64_t)b->depth * dumi_round_up(g->n, kernel->nr) + (int64_t)b->col * b->deep;
+        b->b =
+            g->packed->panels + (int64_t)b->depth * dumi_round_up(g->n, kernel->nr) + (int64_t)b->col * b->deep;
         if (b->rows_all > kernel->mr)
             fetch_later(b, b->b + b->b_panel, 0, 1, (int64_t)b->b_panel * ((b->cols - 1) / kernel->nr));
         return;
@@ -240,7 +245,7 @@ static void prepare_a(block *b, int32_t worker)
     }
 }
 
-enum { PACKED_PANELS = 16 };
+enum { PACKED_PANELS = 8 };
 
 /* Some row panels, all of the pass's depth. */
 static void pack_a_task(void *argument, int64_t task, int32_t worker)
@@ -248,7 +253,8 @@ static void pack_a_task(void *argument, int64_t task, int32_t worker)
     (void)worker;
     const pass *x = argument;
     const dumi_blis_kernel *kernel = x->stream->kernel;
-    const int32_t rows = PACKED_PANELS * kernel->mr, row = (int32_t)task * rows, wide = dumi_round_up(x->rows, kernel->mr);
+    const int32_t rows = PACKED_PANELS * kernel->mr, row = (int32_t)task * rows,
+                  wide = dumi_round_up(x->rows, kernel->mr);
     for (int32_t depth = 0; depth < x->depths; depth += kernel->kc) {
         const int32_t deep = dumi_least(kernel->kc, x->depths - depth);
         pack_rows(x->g, kernel->mr, x->row + row, dumi_least(rows, x->rows - row), x->depth + depth, deep,
@@ -263,7 +269,8 @@ static void multiply_task(void *argument, int64_t task, int32_t worker)
     const dumi_blis_kernel *kernel = x->stream->kernel;
     const int32_t first = x->row + (int32_t)(task % x->row_tasks) * x->task_rows;
     const int32_t end = dumi_least(first + x->task_rows, x->row + x->rows);
-    block b = {.x = x, .direct = x->direct_a || x->direct_b, .col = (int32_t)(task / x->row_tasks) * x->task_cols};
+    block b = {
+        .x = x, .direct = x->direct_a || x->direct_b, .col = (int32_t)(task / x->row_tasks) * x->task_cols};
     b.cols = dumi_least(x->task_cols, g->n - b.col);
     b.rows_all = end - first;
     for (b.depth = x->depth; b.depth < x->depth + x->depths; b.depth += b.deep) {
@@ -319,7 +326,8 @@ static void run_pass(pass *x)
     dumi_stream *stream = x->stream;
     const dumi_blis_kernel *kernel = stream->kernel;
     if (!x->direct_a && !x->own_a)
-        dumi_parallel(stream->context, stream->threads, (x->rows + PACKED_PANELS * kernel->mr - 1) / (PACKED_PANELS * kernel->mr),
+        dumi_parallel(stream->context, stream->threads,
+                      (x->rows + PACKED_PANELS * kernel->mr - 1) / (PACKED_PANELS * kernel->mr),
                       4.0 * x->rows * x->depths, pack_a_task, x);
     divide(x);
     const int64_t col_tasks = (x->g->n + x->task_cols - 1) / x->task_cols;

@@ -19,7 +19,8 @@ static inline void store(float *to, quad value)
 /* Four steps of four vectors whose steps are neighbours in memory. */
 static inline void turn(const float *from, int64_t across, float *to, int32_t width)
 {
-    const quad a = load(from), b = load(from + across), c = load(from + 2 * across), d = load(from + 3 * across);
+    const quad a = load(from), b = load(from + across), c = load(from + 2 * across),
+               d = load(from + 3 * across);
     const quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
     const quad ba = __builtin_shufflevector(a, b, 2, 6, 3, 7), dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
     store(to, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));

@@ -43,8 +43,8 @@ struct dumi_stream {
     size_t capacity_a; /* floats of pack_a */
     float *pack_a;
     int32_t cols_b;
-    float *pack_b; /* for each worker, cols_b columns of kc */
-    float *tiles;  /* for each worker, a tile of C that never reaches memory; NULL: none */
+    float *pack_b;                   /* for each worker, cols_b columns of kc */
+    float *tiles;                    /* for each worker, a tile of C that never reaches memory; NULL: none */
     struct dumi_blis_search *search; /* scratch of spread */
 };
 
