@@ -124,7 +124,8 @@ enum {
     DUM_LOG_CONSTANT_SCORE = 2, /* after fit all training rows have one and the same score */
     DUM_LOG_IMPUTED = 3,        /* non-finite values were replaced by column medians */
     DUM_LOG_RESERVOIR = 4,      /* neighbours come from a random sample of the rows */
-    DUM_LOG_IGNORED = 5         /* an option of a model file is unknown here and was ignored */
+    DUM_LOG_IGNORED = 5,        /* an option of a model file is unknown here and was ignored */
+    DUM_LOG_CHECKPOINT = 6      /* a checkpoint could not be written (training goes on), or was found */
 };
 
 typedef void (*dum_log_fn)(void *user, int32_t level, int32_t code, const char *line);
@@ -257,6 +258,10 @@ typedef struct dum_progress {
  * else stops within one step: fit returns DUM_CANCELLED and the handle is fitted as far as it got. */
 typedef int32_t (*dum_progress_fn)(void *user, const dum_progress *progress);
 
+/* Receives a checkpoint: the bytes of a model file of kind "checkpoint", valid during the call. Returns 0,
+ * or anything else to fail the fit with DUM_ERR_CALLBACK. */
+typedef int32_t (*dum_checkpoint_fn)(void *user, const void *checkpoint, size_t size);
+
 typedef struct dum_fit_options {
     size_t struct_size;
     /* Objective "local" only: a second view of each row (as many rows and columns as the data);
@@ -266,7 +271,22 @@ typedef struct dum_fit_options {
     void *progress_user;
     double max_seconds; /* 0: no limit; otherwise fit ends as if cancelled */
     int32_t warm_start; /* 1: a fitted handle keeps its scaling and weights and trains on from there */
+    /* Checkpoints: every checkpoint_epochs passes over the data (0: 1), at the end, and when the fit is
+     * stopped, all that training needs to go on is written to checkpoint_path (whole or not at all, as
+     * dum_head_save does) and given to the callback. A fit that goes on from a checkpoint ends with the bits
+     * that it would have had undisturbed, for any number of threads. A file that cannot be written is logged
+     * (DUM_LOG_CHECKPOINT) and the fit goes on: the file before it is still there. A checkpoint takes, while
+     * it is made, twice the memory of the weights and moments. */
+    int32_t checkpoint_epochs;
+    const char *checkpoint_path;  /* NULL: no file */
+    dum_checkpoint_fn checkpoint; /* NULL: no callback */
+    void *checkpoint_user;
+    /* 1: go on from checkpoint_path where that file exists, else begin. The data and the options must be
+     * those of the checkpoint: ARGUMENT names what differs. */
+    int32_t resume;
     int32_t reserved;
+    const void *resume_from; /* or go on from these bytes, which a checkpoint callback got; NULL: none */
+    size_t resume_size;
 } dum_fit_options;
 
 /* Creates a head with default options. */
@@ -288,7 +308,7 @@ DUM_API DUM_NODISCARD dum_status dum_head_get_text(const dum_head *head, const c
  * head is trained anew unless warm_start. On an error the head is as it was before.
  * The same data, options, seed and backend give the same bits for any number of threads.
  * Errors: CANCELLED, SHAPE (too few rows, pairs of another shape), NONFINITE (row and column named,
- * or the loss diverged), LIMIT, CALLBACK, BACKEND. */
+ * or the loss diverged), LIMIT, CALLBACK, BACKEND; on resuming also those of loading a model file. */
 DUM_API DUM_NODISCARD dum_status dum_head_fit(dum_head *head, const dum_dataset *data,
                                               const dum_fit_options *options);
 
@@ -401,7 +421,7 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_pvalue(const dum_scorer *scorer, con
 /* Fitted scorers and heads are saved as one safetensors file (docs/model-format.md), the same bytes
  * for the same model. Saving to a path writes a temporary file beside it, fsyncs and renames: the
  * path holds the old file or the new one, never a part. Loading trusts nothing.
- * A path that is a folder, a device or a FIFO is refused.
+ * A path that is a folder, a device or a FIFO is refused. A checkpoint loads as the head that it is so far.
  * Errors of save: STATE (not fitted), IO, LIMIT (feature names too long for a header). Of load: IO,
  * FORMAT, VERSION, CHECKSUM, LIMIT. */
 DUM_API DUM_NODISCARD dum_status dum_scorer_save(const dum_scorer *scorer, const char *path);
@@ -425,7 +445,7 @@ typedef struct dum_model_info {
     int32_t format;     /* version of the format it was written in */
     int32_t min_reader; /* oldest format version whose reader can read it */
     char writer[32];    /* "libdum 0.1.0" */
-    char kind[32];      /* "head", or "scorer." and the scorer's kind */
+    char kind[32];      /* "head", "checkpoint", or "scorer." and the scorer's kind */
     char sha256[72];    /* of the tensors, hexadecimal */
 } dum_model_info;
 

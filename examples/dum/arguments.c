@@ -55,6 +55,7 @@ static bool store_text(const char *name, const char *value, arguments *a)
                  {"--backend", &a->backend},
                  {"--scorer", &a->scorer},
                  {"--label-column", &a->label_column},
+                 {"--checkpoint", &a->checkpoint},
                  {"--seed", &a->seed},
                  {"--holdout", &a->holdout}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -81,6 +82,8 @@ static int store(const char *name, const char *value, arguments *a)
         good = parse_int(value, &a->threads) && a->threads <= 256;
     else if (strcmp(name, "--bootstrap") == 0)
         good = parse_int(value, &a->bootstrap);
+    else if (strcmp(name, "--checkpoint-epochs") == 0)
+        good = parse_int(value, &a->checkpoint_epochs);
     else if (strcmp(name, "--max-seconds") == 0)
         good = parse_double(value, &a->max_seconds);
     else if (strcmp(name, "--false-alarm-rate") == 0)
@@ -94,6 +97,8 @@ static bool store_flag(const char *name, arguments *a)
         a->quiet = true;
     else if (strcmp(name, "--pvalue") == 0)
         a->pvalue = true;
+    else if (strcmp(name, "--resume") == 0)
+        a->resume = true;
     else if (strcmp(name, "--header") == 0)
         a->header = CSV_HEADER_YES;
     else if (strcmp(name, "--no-header") == 0)

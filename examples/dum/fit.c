@@ -116,6 +116,9 @@ static int fit_and_save(const arguments *args, dum_scorer *scorer, const dum_dat
     DUM_INIT(options);
     options.pairs = pairs;
     options.max_seconds = args->max_seconds;
+    options.checkpoint_path = args->checkpoint;
+    options.checkpoint_epochs = args->checkpoint_epochs;
+    options.resume = args->resume;
     options.progress = show_progress;
     options.progress_user = &state;
     struct sigaction action = {.sa_handler = interrupt};
@@ -174,12 +177,19 @@ static int fit_with(const arguments *args, dum_context *context)
 
 int command_fit(int argc, char **argv)
 {
-    static const char *const accepted[] = {"--data",      "--model",        "--scorer",  "--set",
-                                           "--seed",      "--threads",      "--backend", "--max-seconds",
-                                           "--pairs",     "--holdout",      "--quiet",   "--header",
-                                           "--no-header", "--label-column", NULL};
+    static const char *const accepted[] = {"--data",       "--model",
+                                           "--scorer",     "--set",
+                                           "--seed",       "--threads",
+                                           "--backend",    "--max-seconds",
+                                           "--pairs",      "--holdout",
+                                           "--quiet",      "--header",
+                                           "--no-header",  "--label-column",
+                                           "--checkpoint", "--checkpoint-epochs",
+                                           "--resume",     NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);
+    if (status == TOOL_OK && (args.resume || args.checkpoint_epochs > 0))
+        status = require_argument(args.checkpoint, "--checkpoint");
     if (status != TOOL_OK || (status = require_argument(args.data, "--data")) != TOOL_OK ||
         (status = require_argument(args.model, "--model")) != TOOL_OK)
         return status;

@@ -70,7 +70,7 @@ static int print_model(dum_context *context, const char *path, const dum_model_i
 {
     dum_head *head = NULL;
     dum_scorer *scorer = NULL;
-    const bool is_head = strcmp(about->kind, "head") == 0;
+    const bool is_head = strcmp(about->kind, "head") == 0 || strcmp(about->kind, "checkpoint") == 0;
     const dum_status loaded =
         is_head ? dum_head_load(context, path, &head) : dum_scorer_load(context, path, &scorer);
     if (loaded != DUM_OK)

@@ -15,7 +15,8 @@ typedef struct {
 static const command commands[] = {
     {"fit", command_fit,
      "--data X.npy|X.csv --model m.dum [--scorer dum] [--set name=value]... [--seed N]\n"
-     "               [--threads N] [--backend NAME] [--holdout SHARE] [--pairs P.npy] [--max-seconds S]"},
+     "               [--threads N] [--backend NAME] [--holdout SHARE] [--pairs P.npy] [--max-seconds S]\n"
+     "               [--checkpoint C.dum [--checkpoint-epochs N] [--resume]]"},
     {"score", command_score,
      "--model m.dum --data X [--out s.npy|s.csv|-] [--pvalue] [--false-alarm-rate R]\n"
      "               [--threads N] [--backend NAME]"},
@@ -35,6 +36,9 @@ static const char notes[] =
     "CSV: --header or --no-header (found out by default), --label-column NAME|NUMBER (not a feature; numbers\n"
     "start at 0). --set: the names are in dum scorers; --holdout calibrates, as --pvalue and\n"
     "--false-alarm-rate need. --bootstrap N: resamples of the intervals; without it, compare has DeLong's.\n"
+    "--checkpoint: the state of training goes there every N epochs (1) and at the end; with --resume, "
+    "training\n"
+    "goes on from that file where there is one, to the same model.\n"
     "--quiet: nothing on stderr but errors. Exit code: 0, 1 (data or file at fault), 2 (usage).\n";
 
 /* All commands, or one. */

@@ -17,12 +17,12 @@ enum { MAX_SETTINGS = 64 };
 /* The command line, parsed. NULL or 0: not given. */
 typedef struct {
     const char *data, *model, *out, *scores, *labels, *reference, *sample, *pairs, *backend, *scorer,
-        *label_column;
+        *label_column, *checkpoint;
     const char *settings[MAX_SETTINGS]; /* name=value */
-    int32_t setting_count, threads, bootstrap, header;
+    int32_t setting_count, threads, bootstrap, header, checkpoint_epochs;
     double max_seconds, false_alarm_rate;
     const char *seed, *holdout;
-    bool quiet, pvalue;
+    bool quiet, pvalue, resume;
     const char *file; /* the one argument without a name */
 } arguments;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The training loop. */
 #define _POSIX_C_SOURCE 200809L
+#include "head/checkpoint.h"
 #include "head/local.h"
 
 #include <math.h>
@@ -15,8 +16,8 @@ typedef struct {
     dumi_stream *stream;
     dumi_head_model *model;
     bool poe, warm;
-    int32_t batch, real; /* rows of a step; those of them that are rows of the data */
-    int64_t steps, per_epoch;
+    int32_t batch, real;             /* rows of a step; those of them that are rows of the data */
+    int64_t steps, per_epoch, begun; /* begun: steps that a checkpoint had behind it */
     int64_t *indices;
     float *host, *host_s; /* raw rows; outputs */
     float *x, *between, *z, *s, *t, *d_s, *d_o;
@@ -47,6 +48,8 @@ static dum_status check_data(const training *f)
         dumi_show(f->values[DUMI_BATCH]).text);
     DUMI_REQUIRE(f->options->max_seconds >= 0, DUM_ERR_ARGUMENT,
                  "options.max_seconds is %s, expected 0 or more", dumi_show(f->options->max_seconds).text);
+    DUMI_REQUIRE(f->options->checkpoint_epochs >= 0, DUM_ERR_ARGUMENT,
+                 "options.checkpoint_epochs is %d, expected 0 or more", f->options->checkpoint_epochs);
     if (pairs == NULL)
         return DUM_OK;
     DUMI_REQUIRE(!f->poe, DUM_ERR_ARGUMENT, "options.pairs is for objective local");
@@ -269,17 +272,37 @@ static bool report(const training *f, int64_t done)
     progress.epochs = (f->steps - 1) / f->per_epoch + 1;
     progress.loss = f->loss;
     progress.seconds = seconds;
-    progress.seconds_left = seconds / (double)done * (double)(f->steps - done);
+    progress.seconds_left = seconds / (double)(done - f->begun) * (double)(f->steps - done);
     return f->options->progress(f->options->progress_user, &progress) != 0;
+}
+
+static dum_status checkpoint(training *f, int64_t done, bool last)
+{
+    const dum_fit_options *o = f->options;
+    const int64_t every = f->per_epoch * (o->checkpoint_epochs > 0 ? o->checkpoint_epochs : 1);
+    if ((o->checkpoint_path == NULL && o->checkpoint == NULL) || (done % every != 0 && !last))
+        return DUM_OK;
+    const dumi_checkpoint c = {f->context, f->stream, f->values, f->model, &f->optimiser, f->data->rows, done};
+    return dumi_checkpoint_save(&c, o);
+}
+
+static dum_status resume(training *f)
+{
+    dumi_checkpoint c = {f->context, f->stream, f->values, f->model, &f->optimiser, f->data->rows, 0};
+    DUMI_TRY(dumi_checkpoint_resume(&c, f->options));
+    DUMI_REQUIRE(c.step <= f->steps, DUM_ERR_FORMAT, "the checkpoint is at step %lld of %lld",
+                 (long long)c.step, (long long)f->steps);
+    f->begun = c.step;
+    return DUM_OK;
 }
 
 static dum_status train(training *f, bool *stopped)
 {
     clock_gettime(CLOCK_MONOTONIC, &f->begin);
-    *stopped = false;
-    for (int64_t step = 0; step < f->steps && !*stopped; step++) {
+    for (int64_t step = f->begun; step < f->steps && !*stopped; step++) {
         DUMI_TRY(one_step(f, step));
         *stopped = report(f, step + 1) && step + 1 < f->steps;
+        DUMI_TRY(checkpoint(f, step + 1, *stopped || step + 1 == f->steps));
     }
     return DUM_OK;
 }
@@ -358,6 +381,7 @@ dum_status dumi_model_train(dum_context *context, const double *values, const du
     plan(&f);
     DUMI_GO(dumi_model_create(context, values, data->cols, &f.model));
     DUMI_GO(prepare(&f, f.warm ? old : NULL));
+    DUMI_GO(resume(&f));
     DUMI_GO(train(&f, &stopped));
     DUMI_GO(check_weights(&f));
 done:

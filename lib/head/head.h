@@ -129,6 +129,8 @@ dum_status dumi_model_row(dumi_head_model *model, int64_t row, float *x, float *
 /* A head's part of a model file: a scorer's file holds the same tensors. `parameters` are the model's on
  * the host (dumi_head_parameters; the caller's to dumi_free). */
 dum_status dumi_head_parameters(const dumi_head_model *model, float **out);
+dum_status dumi_head_parameters_read(const dumi_head_model *model, const dumi_reader *reader,
+                                     float *parameters);
 dum_status dumi_head_model_write(const dumi_head_model *model, const float *parameters,
                                  dumi_model_writer *writer);
 dum_status dumi_head_model_read(dum_context *context, const dumi_reader *reader, const double *values,

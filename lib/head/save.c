@@ -112,7 +112,7 @@ static dum_status read_scaling(dum_context *context, const dumi_reader *reader, 
     return DUM_OK;
 }
 
-static dum_status read_parameters(const dumi_head_model *model, const dumi_reader *reader, float *parameters)
+dum_status dumi_head_parameters_read(const dumi_head_model *model, const dumi_reader *reader, float *parameters)
 {
     for (int32_t l = 0; l < model->mlp.count; l++) {
         const dumi_layer *layer = &model->mlp.layers[l];
@@ -133,7 +133,7 @@ static dum_status fill_model(dum_context *context, dumi_stream *stream, const du
     DUMI_TRY(dumi_scaling_upload(context, stream, &model->scaling));
     float *parameters;
     DUMI_TRY(DUMI_NEW(context, parameters, model->parameter_count));
-    dum_status status = read_parameters(model, reader, parameters);
+    dum_status status = dumi_head_parameters_read(model, reader, parameters);
     if (status == DUM_OK) {
         context->backend->upload(stream, model->parameters, parameters, model->parameter_count);
         status = context->backend->sync(stream);
@@ -191,7 +191,8 @@ static dum_status from_bytes(dum_context *context, const void *bytes, size_t siz
     DUMI_TRY(dumi_reader_open(context, bytes, size, &reader));
     dum_head *head = NULL;
     dum_status status;
-    DUMI_GO(dumi_reader_expect_kind(reader, "head"));
+    if (!dumi_reader_is_kind(reader, "checkpoint"))
+        DUMI_GO(dumi_reader_expect_kind(reader, "head"));
     DUMI_GO(dum_head_create(context, &head));
     DUMI_GO(dumi_options_read(&dumi_head_table, reader, head->values));
     DUMI_GO(dumi_head_model_read(context, reader, head->values, &head->model));

@@ -107,6 +107,7 @@ dum_status dumi_reader_open(dum_context *context, const unsigned char *bytes, si
 void dumi_reader_close(dumi_reader *reader);
 /* The value of a key, or NULL. */
 const char *dumi_reader_meta(const dumi_reader *reader, const char *key);
+bool dumi_reader_is_kind(const dumi_reader *reader, const char *kind);
 /* Errors unless the file's kind is this. */
 dum_status dumi_reader_expect_kind(const dumi_reader *reader, const char *kind);
 const dumi_tensor *dumi_reader_find(const dumi_reader *reader, const char *name);

@@ -105,11 +105,15 @@ void dumi_reader_close(dumi_reader *reader)
     dumi_free(reader->context, reader);
 }
 
+bool dumi_reader_is_kind(const dumi_reader *reader, const char *kind)
+{
+    return strcmp(dumi_reader_meta(reader, "dum.kind"), kind) == 0;
+}
+
 dum_status dumi_reader_expect_kind(const dumi_reader *reader, const char *kind)
 {
-    const char *found = dumi_reader_meta(reader, "dum.kind");
-    DUMI_REQUIRE(strcmp(found, kind) == 0, DUM_ERR_FORMAT, "the model is of kind \"%.40s\", expected \"%s\"",
-                 found, kind);
+    DUMI_REQUIRE(dumi_reader_is_kind(reader, kind), DUM_ERR_FORMAT,
+                 "the model is of kind \"%.40s\", expected \"%s\"", dumi_reader_meta(reader, "dum.kind"), kind);
     return DUM_OK;
 }
 

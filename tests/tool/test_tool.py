@@ -293,6 +293,24 @@ def test_stopping(scratch):
     assert done.returncode == 0 and "stopped by --max-seconds" in done.stderr and " left" not in done.stderr
 
 
+def test_checkpoints(scratch):
+    """A fit killed outright goes on from its checkpoint to the model that it would have been."""
+    whole, model, checkpoint = scratch / "whole.dum", scratch / "resumed.dum", scratch / "c.dum"
+    settings = ["--quiet", "--data", WDBC, "--label-column", "malignant", "--set", "steps=3000", "--set", "width=32"]
+    run("fit", *settings, "--model", whole)
+    resumable = [*settings, "--model", model, "--checkpoint", checkpoint, "--checkpoint-epochs", 2, "--resume"]
+    child = subprocess.Popen([DUM, "fit", *map(str, resumable)])
+    until = time.monotonic() + 60
+    while not checkpoint.exists() and child.poll() is None and time.monotonic() < until:
+        time.sleep(0.001)
+    child.kill()
+    assert child.wait() != 0 and checkpoint.exists() and not model.exists()
+    run("fit", *resumable)
+    assert model.read_bytes() == whole.read_bytes()
+    assert json.loads(run("info", checkpoint))["kind"] == "checkpoint"
+    run("fit", "--data", WDBC, "--model", model, "--resume", code=2, message="--checkpoint")
+
+
 def test_threads(scratch):
     """Wide enough that the second thread has work."""
     models = []
@@ -334,7 +352,8 @@ def test_options(_):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    for test in (main, test_options, test_vectors, test_writing, test_stopping, test_threads, test_examples):
+    for test in (main, test_options, test_vectors, test_writing, test_stopping, test_checkpoints, test_threads,
+                 test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)
