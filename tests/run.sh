@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 tests/packages.sh meson ninja-build pkg-config gcc g++ clang clang-format clang-tidy libc6-dev check \
-    libblis-serial-dev python3
+    libblis-serial-dev python3 abigail-tools
 folder=${BUILD_DIR:-build-tests}
 
 # build NAME CC CXX OPTION...

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libdum: how far to trust an embedding.
+ *
+ * A Deep Uncertainty Model (DUM; Wu & Goodman 2020, "A Simple Framework for Uncertainty in
+ * Contrastive Learning") maps an embedding z to a Gaussian centred at z. The network learns only
+ * the log-variance s; a norm of exp(s) is the score: higher = less certain = more anomalous.
+ *
+ * In reading order: conventions, status, backends, context, dataset, options by name, encoder,
+ * head, product of experts, scorer, model files, statistics.
+ *
+ * Conventions that hold for every function:
+ *  - Each fallible call returns a dum_status; dum_error_message() then says, for the calling
+ *    thread, which argument had which value and what would be right.
+ *  - The library never prints, exits, aborts, installs signal handlers or changes the locale, the
+ *    rounding mode, the environment or BLIS's global settings. Its only output is the log callback
+ *    of a context (none by default).
+ *  - Handles are opaque and count references inside: any order of destroying works, and destroying
+ *    NULL does nothing. A create, load or open call sets *out to NULL first.
+ *  - Option and result structs begin with struct_size: clear them and set it with DUM_INIT(). Zero
+ *    (or NULL) is the default of every member. Where a function takes a pointer to options, NULL
+ *    means all defaults.
+ *  - Matrices are float32, row-major: pointer, rows, columns, and the distance between the starts
+ *    of two rows in elements (row_stride >= columns; 0 means columns).
+ *  - Thread safety: handles may be used by several threads at once for calls that take them as
+ *    const; a call that takes a handle without const needs that handle for itself. Different
+ *    handles are independent, also when they share a context.
+ *  - Every function may return DUM_ERR_ARGUMENT for NULL or out-of-range arguments,
+ *    DUM_ERR_ABI / DUM_ERR_UNSUPPORTED for a struct whose struct_size it cannot read, and
+ *    DUM_ERR_NOMEM; these are not repeated below.
+ */
+#ifndef DUM_H
+#define DUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(DUM_BUILDING) && defined(__GNUC__)
+#define DUM_API __attribute__((visibility("default")))
+#else
+#define DUM_API
+#endif
+#if defined(__GNUC__)
+#define DUM_NODISCARD __attribute__((warn_unused_result))
+#else
+#define DUM_NODISCARD
+#endif
+
+#define DUM_VERSION_MAJOR 0
+#define DUM_VERSION_MINOR 1
+#define DUM_VERSION_PATCH 0
+#define DUM_VERSION "0.1.0"
+
+/* Clears an option or result struct and tells the library which version of it the caller was
+ * compiled with: `dum_context_options o; DUM_INIT(o);` */
+#define DUM_INIT(object) (memset(&(object), 0, sizeof(object)), (object).struct_size = sizeof(object))
+
+/* ---- Status ------------------------------------------------------------------------------- */
+
+/* Numbers are fixed for ever. */
+typedef enum dum_status {
+    DUM_OK = 0,
+    DUM_CANCELLED = 1,         /* a callback or max_seconds stopped the call; the handle is usable */
+    DUM_ERR_ARGUMENT = -1,     /* an argument is NULL, out of range, or an unknown name */
+    DUM_ERR_SHAPE = -2,        /* rows or columns do not fit the handle */
+    DUM_ERR_NONFINITE = -3,    /* NaN or infinity in the data, or training diverged */
+    DUM_ERR_STATE = -4,        /* not fitted, not calibrated, or fitted already */
+    DUM_ERR_NOMEM = -5,        /* an allocation failed */
+    DUM_ERR_IO = -6,           /* the operating system refused to open, read or write a file */
+    DUM_ERR_FORMAT = -7,       /* a file is not what it should be */
+    DUM_ERR_VERSION = -8,      /* a model file needs a newer library */
+    DUM_ERR_CHECKSUM = -9,     /* a model file was altered or damaged */
+    DUM_ERR_LIMIT = -10,       /* the context's max_bytes or a stated size limit would be passed */
+    DUM_ERR_BACKEND = -11,     /* a backend is missing, of the wrong version, or failed */
+    DUM_ERR_UNSUPPORTED = -12, /* this library or this kind cannot do that */
+    DUM_ERR_ABI = -13,         /* struct_size is impossible: was DUM_INIT() forgotten? */
+    DUM_ERR_CALLBACK = -14,    /* a callback of the host reported failure */
+    DUM_ERR_INTERNAL = -15     /* a bug in libdum */
+} dum_status;
+
+/* The name of a status, such as "DUM_ERR_SHAPE"; "unknown" for other numbers. Static text. */
+DUM_API const char *dum_status_name(dum_status status);
+
+/* What went wrong in the last fallible call of this thread; "" after success. UTF-8, at most 255
+ * bytes, valid until the thread's next call into libdum. Never NULL. */
+DUM_API const char *dum_error_message(void);
+
+/* The version of the library that is loaded, such as "0.1.0". Static text. */
+DUM_API const char *dum_version(void);
+
+/* ---- Backends ----------------------------------------------------------------------------- */
+
+typedef struct dum_backend_info {
+    size_t struct_size;
+    const char *name;  /* "blis", "ref", "cuda"; static text */
+    int32_t available; /* 1: a context can be made with it */
+    int32_t reserved;
+    char reason[200]; /* why not available, or what it runs on */
+} dum_backend_info;
+
+/* How many backends this library knows, available or not. */
+DUM_API int32_t dum_backend_count(void);
+
+/* Describes backend `index` (0 .. count - 1), best first. Any thread. Errors: ARGUMENT. */
+DUM_API DUM_NODISCARD dum_status dum_backend_get(int32_t index, dum_backend_info *info);
+
+/* ---- Context ------------------------------------------------------------------------------ */
+
+/* Threads, memory, log and backend for the handles made from it. Any number may live side by side;
+ * one context may serve many threads. After fork() both processes may go on using it, provided no
+ * other thread was inside a libdum call at the moment of the fork. */
+typedef struct dum_context dum_context;
+
+enum { DUM_LOG_ERROR = 1, DUM_LOG_WARNING = 2, DUM_LOG_INFO = 3, DUM_LOG_DEBUG = 4 };
+
+/* Codes of log lines, for hosts that filter. Numbers are fixed for ever. */
+enum {
+    DUM_LOG_BACKEND = 1,        /* which backend "auto" chose, and why */
+    DUM_LOG_CONSTANT_SCORE = 2, /* after fit all training rows have one and the same score */
+    DUM_LOG_IMPUTED = 3,        /* non-finite values were replaced by column medians */
+    DUM_LOG_RESERVOIR = 4,      /* neighbours come from a random sample of the rows */
+    DUM_LOG_IGNORED = 5,        /* an option of a model file is unknown here and was ignored */
+    DUM_LOG_CHECKPOINT = 6      /* a checkpoint could not be written (training goes on), or was found */
+};
+
+typedef void (*dum_log_fn)(void *user, int32_t level, int32_t code, const char *line);
+
+typedef struct dum_context_options {
+    size_t struct_size;
+    const char *backend; /* NULL or "auto": best available; else "blis", "cuda", "ref" */
+    int32_t device;      /* index of the accelerator; 0 on CPU backends */
+    int32_t threads;     /* 0: processors available to the process (affinity, cgroup quota) */
+    uint64_t max_bytes;  /* most memory that the context's handles may hold together; 0: no limit */
+    /* Allocator: both or none. Called from any thread. alloc returns `size` bytes aligned to
+     * `align` (a power of two) or NULL; free gets the same size back. */
+    void *(*alloc)(void *user, size_t size, size_t align);
+    void (*free)(void *user, void *pointer, size_t size);
+    void *alloc_user;
+    /* Log: one whole line of UTF-8 without newline. Called on the thread that made the call which
+     * logs, never after the context's last handle is destroyed. */
+    dum_log_fn log;
+    void *log_user;
+    const char *module_dir; /* where backend modules lie; NULL: the installed folder */
+} dum_context_options;
+
+/* Creates a context. Threads start with the first call that has work for them and sleep when idle.
+ * Errors: BACKEND (named backend not available; the message has the reason). */
+DUM_API DUM_NODISCARD dum_status dum_context_create(const dum_context_options *options, dum_context **out);
+DUM_API void dum_context_destroy(dum_context *context);
+
+/* The number of threads that large calls use, the caller's included. */
+DUM_API int32_t dum_context_threads(const dum_context *context);
+
+/* The name of the backend in use. Static text. */
+DUM_API const char *dum_context_backend(const dum_context *context);
+
+/* Bytes held by the context and its handles now. */
+DUM_API uint64_t dum_context_bytes(const dum_context *context);
+
+/* ---- Dataset ------------------------------------------------------------------------------ */
+
+/* Rows of float32, read in any order and never copied as a whole: training streams them. Reading
+ * a dataset is safe from several threads where the callback of the host is. */
+typedef struct dum_dataset dum_dataset;
+
+/* Borrows rows x cols floats, which must stay alive and unchanged as long as the dataset.
+ * Errors: SHAPE (rows < 1, cols < 1, row_stride < cols). */
+DUM_API DUM_NODISCARD dum_status dum_dataset_from_memory(dum_context *context, const float *data, int64_t rows,
+                                                         int32_t cols, int64_t row_stride, dum_dataset **out);
+
+/* Maps a .npy file, version 1 to 3: 2-d (or 1-d, taken as one column), C order, little-endian
+ * float32 or float64 (converted when read; a value that overflows float32 reads as infinity).
+ * The file must not shrink while it is mapped. Errors: IO, FORMAT. */
+DUM_API DUM_NODISCARD dum_status dum_dataset_from_npy(dum_context *context, const char *path,
+                                                      dum_dataset **out);
+
+/* Reads the `count` rows with these indices into out (count x cols, contiguous). Returns 0, or
+ * anything else to fail the running call with DUM_ERR_CALLBACK. Called on the thread that made the
+ * libdum call. */
+typedef int32_t (*dum_read_fn)(void *user, const int64_t *indices, int64_t count, float *out);
+
+/* Rows come from the host. */
+DUM_API DUM_NODISCARD dum_status dum_dataset_from_callback(dum_context *context, int64_t rows, int32_t cols,
+                                                           dum_read_fn read, void *user, dum_dataset **out);
+DUM_API void dum_dataset_destroy(dum_dataset *dataset);
+
+DUM_API int64_t dum_dataset_rows(const dum_dataset *dataset);
+DUM_API int32_t dum_dataset_cols(const dum_dataset *dataset);
+
+/* Copies rows first .. first + count - 1 into out (count x cols, contiguous).
+ * Errors: SHAPE (outside the dataset), CALLBACK. */
+DUM_API DUM_NODISCARD dum_status dum_dataset_read(const dum_dataset *dataset, int64_t first, int64_t count,
+                                                  float *out);
+
+/* Names the columns (UTF-8, copied; no newline; count must equal cols). A scorer fitted on named
+ * columns keeps the names, saves them, and refuses datasets whose names differ. */
+DUM_API DUM_NODISCARD dum_status dum_dataset_set_feature_names(dum_dataset *dataset, const char *const *names,
+                                                               int32_t count);
+/* The name of a column, or NULL where there are none. Valid as long as the dataset. */
+DUM_API const char *dum_dataset_feature_name(const dum_dataset *dataset, int32_t col);
+
+/* ---- Options by name ---------------------------------------------------------------------- */
+
+/* Heads and scorers have many knobs; each is set by name before fit and can be listed at run time.
+ * docs/options.md is made from these tables. */
+enum { DUM_PARAM_INTEGER = 1, DUM_PARAM_REAL = 2, DUM_PARAM_TEXT = 3 };
+
+typedef struct dum_param_info {
+    size_t struct_size;
+    const char *name;
+    int32_t type; /* DUM_PARAM_INTEGER, _REAL: set_number; DUM_PARAM_TEXT: set_text */
+    int32_t reserved;
+    double default_number;    /* for numbers; text: unused */
+    double min, max;          /* for numbers, both inclusive */
+    const char *default_text; /* text: the default; numbers: NULL */
+    const char *choices;      /* text: the allowed values, separated by '|'; numbers: NULL */
+    const char *help;         /* one line */
+} dum_param_info;
+
+/* ---- Encoder ------------------------------------------------------------------------------ */
+
+/* What turns an input into an embedding: the thing below the head. */
+typedef struct dum_encoder dum_encoder;
+
+/* Creates an encoder of a kind: "identity" (the input is the embedding already).
+ * Errors: ARGUMENT (unknown kind; the message lists those known). */
+DUM_API DUM_NODISCARD dum_status dum_encoder_create(dum_context *context, const char *kind, dum_encoder **out);
+DUM_API void dum_encoder_destroy(dum_encoder *encoder);
+
+/* The number of columns of the embedding of an input with cols columns, or 0 where it refuses it. */
+DUM_API int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t cols);
+
+/* Embeds rows x cols inputs into out (rows x embedding columns, contiguous). Any number of threads.
+ * Errors: SHAPE. */
+DUM_API DUM_NODISCARD dum_status dum_encoder_embed(const dum_encoder *encoder, const float *data, int64_t rows,
+                                                   int32_t cols, int64_t row_stride, float *out);
+
+/* ---- Head --------------------------------------------------------------------------------- */
+
+/* The DUM head f1 (paper, section 3): feature scaling, MLP, log-variance. */
+typedef struct dum_head dum_head;
+
+typedef struct dum_progress {
+    size_t struct_size;
+    int64_t step, steps;   /* optimiser steps done, and in all */
+    int64_t epoch, epochs; /* passes over the data begun, and in all */
+    double loss;           /* of the last step */
+    double seconds;        /* since fit began */
+    double seconds_left;   /* estimated */
+} dum_progress;
+
+/* Called at least after every step, on the thread that called fit. Returns 0 to go on; anything
+ * else stops within one step: fit returns DUM_CANCELLED and the handle is fitted as far as it got. */
+typedef int32_t (*dum_progress_fn)(void *user, const dum_progress *progress);
+
+/* Receives a checkpoint: the bytes of a model file of kind "checkpoint", valid during the call. Returns 0,
+ * or anything else to fail the fit with DUM_ERR_CALLBACK. */
+typedef int32_t (*dum_checkpoint_fn)(void *user, const void *checkpoint, size_t size);
+
+typedef struct dum_fit_options {
+    size_t struct_size;
+    /* Objective "local" only: a second view of each row (as many rows and columns as the data);
+     * takes the place of the nearest neighbours. Borrowed during fit. */
+    const dum_dataset *pairs;
+    dum_progress_fn progress;
+    void *progress_user;
+    double max_seconds; /* 0: no limit; otherwise fit ends as if cancelled */
+    int32_t warm_start; /* 1: a fitted handle keeps its scaling and weights and trains on from there */
+    /* Checkpoints: every checkpoint_epochs passes over the data (0: 1), at the end, and when the fit is
+     * stopped, all that training needs to go on is written to checkpoint_path (whole or not at all, as
+     * dum_head_save does) and given to the callback. A fit that goes on from a checkpoint ends with the bits
+     * that it would have had undisturbed, for any number of threads. A file that cannot be written is logged
+     * (DUM_LOG_CHECKPOINT) and the fit goes on: the file before it is still there. A checkpoint takes, while
+     * it is made, twice the memory of the weights and moments. */
+    int32_t checkpoint_epochs;
+    const char *checkpoint_path;  /* NULL: no file */
+    dum_checkpoint_fn checkpoint; /* NULL: no callback */
+    void *checkpoint_user;
+    /* 1: go on from checkpoint_path where that file exists, else begin. The data and the options must be
+     * those of the checkpoint: ARGUMENT names what differs. */
+    int32_t resume;
+    int32_t reserved;
+    const void *resume_from; /* or go on from these bytes, which a checkpoint callback got; NULL: none */
+    size_t resume_size;
+} dum_fit_options;
+
+/* Creates a head with default options. */
+DUM_API DUM_NODISCARD dum_status dum_head_create(dum_context *context, dum_head **out);
+DUM_API void dum_head_destroy(dum_head *head);
+
+/* The table of a head's options. Errors: ARGUMENT (index). */
+DUM_API int32_t dum_head_param_count(void);
+DUM_API DUM_NODISCARD dum_status dum_head_param_get(int32_t index, dum_param_info *info);
+
+/* Sets or reads one option. Setting "preset" sets several. The text returned is static.
+ * Errors: ARGUMENT (unknown name, wrong type, out of range), STATE (set after fit). */
+DUM_API DUM_NODISCARD dum_status dum_head_set_number(dum_head *head, const char *name, double value);
+DUM_API DUM_NODISCARD dum_status dum_head_set_text(dum_head *head, const char *name, const char *value);
+DUM_API DUM_NODISCARD dum_status dum_head_get_number(const dum_head *head, const char *name, double *value);
+DUM_API DUM_NODISCARD dum_status dum_head_get_text(const dum_head *head, const char *name, const char **value);
+
+/* Trains on a dataset of embeddings (paper, section 3; docs/method.md for every formula). A fitted
+ * head is trained anew unless warm_start. On an error the head is as it was before.
+ * The same data, options, seed and backend give the same bits for any number of threads.
+ * Errors: CANCELLED, SHAPE (too few rows, pairs of another shape), NONFINITE (row and column named,
+ * or the loss diverged), LIMIT, CALLBACK, BACKEND; on resuming also those of loading a model file. */
+DUM_API DUM_NODISCARD dum_status dum_head_fit(dum_head *head, const dum_dataset *data,
+                                              const dum_fit_options *options);
+
+/* Columns of the embedding, and of the log-variance (columns again for a diagonal covariance, 1 for
+ * a circular one); 0 before fit. */
+DUM_API int32_t dum_head_cols(const dum_head *head);
+DUM_API int32_t dum_head_log_variance_cols(const dum_head *head);
+
+/* Predicts the log-variance s = log sigma^2 of rows x cols embeddings, in the head's scaled space,
+ * into out (rows x log_variance_cols, contiguous). Any number of threads, no lock; a row's result
+ * does not depend on the rows beside it. Errors: STATE, SHAPE, NONFINITE. */
+DUM_API DUM_NODISCARD dum_status dum_head_log_variance(const dum_head *head, const float *data, int64_t rows,
+                                                       int32_t cols, int64_t row_stride, float *out);
+
+/* ---- Product of experts ------------------------------------------------------------------- */
+
+enum { DUM_COVARIANCE_DIAGONAL = 0, DUM_COVARIANCE_CIRCULAR = 1 };
+
+/* f2 of the paper (section 3; Cao & Fleet 2014): joins m Gaussians, given by means (m x cols) and
+ * log-variances (m x cols if diagonal, m if circular), into one: precision-weighted mean (cols) and
+ * log-variance (cols or 1). All contiguous; computed in double by log-sum-exp, so nothing overflows.
+ * Any thread. Errors: NONFINITE. */
+DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, const float *log_variances,
+                                                        int64_t m, int32_t cols, int32_t covariance,
+                                                        float *mean, float *log_variance);
+
+/* ---- Scorer ------------------------------------------------------------------------------- */
+
+/* Anything that gives each row one number, higher = more anomalous. Kind "dum": encoder, head and a
+ * norm of the variance. */
+typedef struct dum_scorer dum_scorer;
+
+/* Kinds known: how many, and the name of one (NULL if index is out of range). Static text. */
+DUM_API int32_t dum_scorer_kind_count(void);
+DUM_API const char *dum_scorer_kind_name(int32_t index);
+
+/* The options of a kind. Errors: ARGUMENT (unknown kind, index). */
+DUM_API int32_t dum_scorer_param_count(const char *kind);
+DUM_API DUM_NODISCARD dum_status dum_scorer_param_get(const char *kind, int32_t index, dum_param_info *info);
+
+/* Creates a scorer of a kind. Errors: ARGUMENT (unknown kind; the message lists those known). */
+DUM_API DUM_NODISCARD dum_status dum_scorer_create(dum_context *context, const char *kind, dum_scorer **out);
+DUM_API void dum_scorer_destroy(dum_scorer *scorer);
+DUM_API const char *dum_scorer_kind(const dum_scorer *scorer);
+
+/* As dum_head_set_number and so on, for the options of the scorer's kind. */
+DUM_API DUM_NODISCARD dum_status dum_scorer_set_number(dum_scorer *scorer, const char *name, double value);
+DUM_API DUM_NODISCARD dum_status dum_scorer_set_text(dum_scorer *scorer, const char *name, const char *value);
+DUM_API DUM_NODISCARD dum_status dum_scorer_get_number(const dum_scorer *scorer, const char *name,
+                                                       double *value);
+DUM_API DUM_NODISCARD dum_status dum_scorer_get_text(const dum_scorer *scorer, const char *name,
+                                                     const char **value);
+
+/* Puts an encoder below the scorer (default: identity). Keeps a reference. Errors: STATE (fitted). */
+DUM_API DUM_NODISCARD dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder);
+
+/* Fits to a dataset; with option "holdout" > 0, that share of the rows is kept out of training and
+ * calibrates the scorer (see dum_scorer_calibrate). Errors: as dum_head_fit. */
+DUM_API DUM_NODISCARD dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data,
+                                                const dum_fit_options *options);
+
+/* Columns of the input; 0 before fit. */
+DUM_API int32_t dum_scorer_cols(const dum_scorer *scorer);
+/* The name of an input column, or NULL where the training data had none. Valid until refit. */
+DUM_API const char *dum_scorer_feature_name(const dum_scorer *scorer, int32_t col);
+
+/* Scores rows x cols inputs into scores (rows). Kind "dum": the log of a norm of the variance
+ * (paper, section 4; option "norm"). Any number of threads at once, no lock; no allocation for one
+ * row after a thread's first call; a row's score does not depend on the rows beside it.
+ * Errors: STATE, SHAPE, NONFINITE (unless fitted with nonfinite=impute). */
+DUM_API DUM_NODISCARD dum_status dum_scorer_score(const dum_scorer *scorer, const float *data, int64_t rows,
+                                                  int32_t cols, int64_t row_stride, double *scores);
+
+/* Scores all rows of a dataset, streaming it, into scores (its rows). Errors: as dum_scorer_score,
+ * CALLBACK, ARGUMENT (feature names differ from those of the training data). */
+DUM_API DUM_NODISCARD dum_status dum_scorer_score_dataset(const dum_scorer *scorer, const dum_dataset *data,
+                                                          double *scores);
+
+/* Says which features made each row's score: for each of rows x cols inputs, each feature's share
+ * (rows x cols, contiguous; a row sums to 1). Kind "dum", diagonal covariance: the predicted variance
+ * carried back to the units of the input, divided by the feature's variance in the training rows;
+ * `deviation` (NULL or rows x cols) receives its square root in the feature's own unit. Circular with
+ * anchor: each feature's part of the squared distance ||z||^2 that the anchor measures (parts can be
+ * negative where features are correlated); deviation is then the same for a feature in all rows up to
+ * sigma. Any number of threads. Errors: STATE, SHAPE, NONFINITE, UNSUPPORTED. */
+DUM_API DUM_NODISCARD dum_status dum_scorer_explain(const dum_scorer *scorer, const float *data, int64_t rows,
+                                                    int32_t cols, int64_t row_stride, float *share,
+                                                    float *deviation);
+
+/* Scores held-out rows (known to be normal, not trained on) and keeps the scores inside the scorer,
+ * where they are saved with it; replaces earlier ones. Errors: as dum_scorer_score_dataset. */
+DUM_API DUM_NODISCARD dum_status dum_scorer_calibrate(dum_scorer *scorer, const dum_dataset *held_out);
+/* How many calibration scores there are. */
+DUM_API int64_t dum_scorer_calibration_count(const dum_scorer *scorer);
+
+/* The threshold t such that a new normal row scores above t with probability at most
+ * false_alarm_rate (0 < rate < 1): the ceil((n + 1)(1 - rate))-th smallest calibration score
+ * (split conformal; Vovk et al. 2005). Errors: STATE (not calibrated), ARGUMENT (too few calibration
+ * rows for the rate; the message says how many are needed). */
+DUM_API DUM_NODISCARD dum_status dum_scorer_threshold(const dum_scorer *scorer, double false_alarm_rate,
+                                                      double *threshold);
+
+/* Conformal p-values of n scores: (1 + #{calibration >= score}) / (1 + #calibration). May be done in
+ * place (p == scores). Errors: STATE, NONFINITE (a NaN score). */
+DUM_API DUM_NODISCARD dum_status dum_scorer_pvalue(const dum_scorer *scorer, const double *scores, int64_t n,
+                                                   double *p);
+
+/* ---- Model files -------------------------------------------------------------------------- */
+
+/* Fitted scorers and heads are saved as one safetensors file (docs/model-format.md), the same bytes
+ * for the same model. Saving to a path writes a temporary file beside it, fsyncs and renames: the
+ * path holds the old file or the new one, never a part. Loading trusts nothing.
+ * A path that is a folder, a device or a FIFO is refused. A checkpoint loads as the head that it is so far.
+ * Errors of save: STATE (not fitted), IO, LIMIT (feature names too long for a header). Of load: IO,
+ * FORMAT, VERSION, CHECKSUM, LIMIT. */
+DUM_API DUM_NODISCARD dum_status dum_scorer_save(const dum_scorer *scorer, const char *path);
+DUM_API DUM_NODISCARD dum_status dum_scorer_load(dum_context *context, const char *path, dum_scorer **out);
+DUM_API DUM_NODISCARD dum_status dum_head_save(const dum_head *head, const char *path);
+DUM_API DUM_NODISCARD dum_status dum_head_load(dum_context *context, const char *path, dum_head **out);
+
+/* The same in memory. Saving: *size receives the size needed; buffer may be NULL (capacity 0) to ask
+ * for it; a capacity that is too small is DUM_ERR_ARGUMENT and writes nothing. */
+DUM_API DUM_NODISCARD dum_status dum_scorer_save_memory(const dum_scorer *scorer, void *buffer, size_t capacity,
+                                                        size_t *size);
+DUM_API DUM_NODISCARD dum_status dum_scorer_load_memory(dum_context *context, const void *buffer, size_t size,
+                                                        dum_scorer **out);
+DUM_API DUM_NODISCARD dum_status dum_head_save_memory(const dum_head *head, void *buffer, size_t capacity,
+                                                      size_t *size);
+DUM_API DUM_NODISCARD dum_status dum_head_load_memory(dum_context *context, const void *buffer, size_t size,
+                                                      dum_head **out);
+
+typedef struct dum_model_info {
+    size_t struct_size;
+    int32_t format;     /* version of the format it was written in */
+    int32_t min_reader; /* oldest format version whose reader can read it */
+    char writer[32];    /* "libdum 0.1.0" */
+    char kind[32];      /* "head", "checkpoint", or "scorer." and the scorer's kind */
+    char sha256[72];    /* of the tensors, hexadecimal */
+} dum_model_info;
+
+/* Reads what a model file says of itself, and checks the file, without building the model.
+ * Errors: as loading. */
+DUM_API DUM_NODISCARD dum_status dum_model_inspect(dum_context *context, const char *path,
+                                                   dum_model_info *info);
+
+/* ---- Statistics --------------------------------------------------------------------------- */
+
+/* Scores are doubles, higher = positive; labels are 0 or 1. All of these are pure functions: any
+ * thread, no context. NaN scores are NONFINITE; infinities are ordered as usual. */
+
+enum { DUM_INTERVAL_DEFAULT = 0, DUM_INTERVAL_NONE = 1, DUM_INTERVAL_DELONG = 2, DUM_INTERVAL_BOOTSTRAP = 3 };
+
+typedef struct dum_interval_options {
+    size_t struct_size;
+    double confidence; /* 0: 0.95 */
+    int32_t method;    /* DUM_INTERVAL_*; default: DeLong for AUROC, bootstrap for the others */
+    int32_t resamples; /* bootstrap: 0: 1000; stratified by label, percentile */
+    uint64_t seed;     /* bootstrap */
+} dum_interval_options;
+
+typedef struct dum_estimate {
+    size_t struct_size;
+    double value;
+    double low, high; /* confidence interval; both equal value with DUM_INTERVAL_NONE */
+} dum_estimate;
+
+/* Area under the ROC curve, ties at mid-rank (= Mann-Whitney U / (n1 n0)). DeLong et al. 1988 by the
+ * fast algorithm of Sun & Xu 2014. Errors: ARGUMENT (n < 2, a label beyond 0 and 1, one class only). */
+DUM_API DUM_NODISCARD dum_status dum_auroc(const double *scores, const uint8_t *labels, int64_t n,
+                                           const dum_interval_options *options, dum_estimate *out);
+/* Average precision: sum over thresholds of (R_k - R_{k-1}) P_k, as scikit-learn. Errors: ARGUMENT
+ * (no positive label; method DeLong). */
+DUM_API DUM_NODISCARD dum_status dum_average_precision(const double *scores, const uint8_t *labels, int64_t n,
+                                                       const dum_interval_options *options, dum_estimate *out);
+/* False-positive rate at the highest threshold whose true-positive rate is at least 0.95 (rows at
+ * the threshold count as positive). Errors: ARGUMENT (one class only; method DeLong). */
+DUM_API DUM_NODISCARD dum_status dum_fpr95(const double *scores, const uint8_t *labels, int64_t n,
+                                           const dum_interval_options *options, dum_estimate *out);
+
+enum { DUM_TTEST_POOLED = 0, DUM_TTEST_WELCH = 1 };
+
+typedef struct dum_ttest_result {
+    size_t struct_size;
+    double t, df;
+    double p;               /* two-sided; 0 where it underflows */
+    double log10_p;         /* right where p underflows */
+    double mean_difference; /* mean(a) - mean(b) */
+    double cohens_d;        /* mean difference / pooled standard deviation: does not grow with n */
+} dum_ttest_result;
+
+/* Two-sample t-test (paper, section 4.1), pooled (Student) or Welch. Equal constant samples: t = NaN
+ * has no meaning, so ARGUMENT; different constant samples: t = +-inf, p = 0, log10_p = -inf.
+ * Errors: ARGUMENT (n < 1, fewer than 3 values together for pooled, n < 2 in either for Welch),
+ * NONFINITE. */
+DUM_API DUM_NODISCARD dum_status dum_ttest(const double *a, int64_t n_a, const double *b, int64_t n_b,
+                                           int32_t kind, dum_ttest_result *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
