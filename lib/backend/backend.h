@@ -70,6 +70,9 @@ typedef struct {
     float temperature, prior;
 } dumi_poe_shape;
 
+/* How packed matrices are kept: int8 with one scale a column, so that the column's largest value is 127. */
+enum { DUMI_FLOAT32 = 0, DUMI_BFLOAT16 = 1, DUMI_INT8 = 2 };
+
 enum { DUMI_NORM_L2 = 0, DUMI_NORM_TRACE = 1, DUMI_NORM_LOGDET = 2 };
 
 typedef struct dumi_backend {
@@ -96,7 +99,8 @@ typedef struct dumi_backend {
     dum_status (*download)(dumi_stream *stream, float *to, const float *from, size_t count);
     void (*fill)(dumi_stream *stream, float *to, float value, size_t count);
 
-    dumi_packed *(*pack)(dum_context *context, const float *b, int32_t k, int32_t n);
+    /* A constant matrix, k x n. What is packed narrower than float32 is rounded once; products are float32. */
+    dumi_packed *(*pack)(dum_context *context, const float *b, int32_t k, int32_t n, int32_t precision);
     void (*unpack)(dum_context *context, dumi_packed *packed);
     void (*gemm)(dumi_stream *stream, const dumi_gemm *gemm);
 

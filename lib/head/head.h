@@ -36,6 +36,7 @@ enum {
     DUMI_CLIP,
     DUMI_SEED,
     DUMI_NONFINITE,
+    DUMI_PRECISION,
     DUMI_HEAD_PARAMS
 };
 enum { DUMI_PRESET_DEFAULT, DUMI_PRESET_PAPER, DUMI_PRESET_PAPER_IMAGES };
@@ -94,6 +95,7 @@ typedef struct {
     int32_t bound;
     double bound_scale;
     bool anchor;
+    int32_t precision; /* of the packed weights */
     dumi_scaling scaling;
     dumi_mlp mlp;
     size_t parameter_count; /* the MLP's and one more, the offset */

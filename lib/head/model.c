@@ -18,6 +18,7 @@ dum_status dumi_model_create(dum_context *context, const double *values, int32_t
     model->bound = (int32_t)values[DUMI_BOUND];
     model->anchor = resolve_anchor(values);
     model->bound_scale = values[DUMI_BOUND_SCALE] > 0 ? values[DUMI_BOUND_SCALE] : model->anchor ? 3 : 10;
+    model->precision = (int32_t)values[DUMI_PRECISION];
     model->scaling.cols = cols;
     model->scaling.kind = (int32_t)values[DUMI_SCALING];
     dumi_mlp_shape(&model->mlp, cols, model->outputs, (int32_t)values[DUMI_LAYERS],
@@ -37,8 +38,8 @@ dum_status dumi_model_finish(dumi_head_model *model)
     dum_context *context = model->context;
     for (int32_t l = 0; l < model->mlp.count; l++) {
         const dumi_layer *layer = &model->mlp.layers[l];
-        model->packed[l] =
-            context->backend->pack(context, model->parameters + layer->weights, layer->inputs, layer->outputs);
+        model->packed[l] = context->backend->pack(context, model->parameters + layer->weights, layer->inputs,
+                                                  layer->outputs, model->precision);
         if (model->packed[l] == NULL)
             return dumi_status();
     }
@@ -91,7 +92,8 @@ static dum_status workspace_fill(const dumi_head_model *model, dumi_workspace *w
     int32_t most = model->cols;
     for (int32_t l = 0; l < model->mlp.count; l++)
         most = model->mlp.layers[l].inputs > most ? model->mlp.layers[l].inputs : most;
-    DUMI_TRY(backend->stream_create(context, 1, DUMI_TILE_ROWS, 0, most, &w->stream));
+    DUMI_TRY(backend->stream_create(context, 1, DUMI_TILE_ROWS, model->precision == DUMI_FLOAT32 ? 0 : most,
+                                    most, &w->stream));
     DUMI_TRY(dumi_activations_create(context, &model->mlp, DUMI_TILE_ROWS, false, &w->activations));
     DUMI_TRY(DUMI_NEW(context, w->host, size));
     w->x = backend->alloc(context, size);

@@ -53,6 +53,9 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
     [DUMI_SEED] = {"seed", 0, 0, 9007199254740992.0, NULL, NULL, true, "of all random numbers"},
     [DUMI_NONFINITE] = {"nonfinite", DUMI_REFUSE, 0, 0, TEXTS("refuse", "impute"), "refuse|impute", false,
                         "NaN and infinity are an error, or replaced by the column's median"},
+    [DUMI_PRECISION] = {"precision", DUMI_FLOAT32, 0, 0, TEXTS("float32", "bfloat16", "int8"),
+                        "float32|bfloat16|int8", false,
+                        "of the weights when scoring: wide heads score a row in less time, less exactly"},
 };
 
 void dumi_head_defaults(double *values)

@@ -341,7 +341,8 @@ dum_status dumi_scaling_upload(dum_context *context, dumi_stream *stream, dumi_s
     DUMI_TRY(upload(context, stream, scaling->shift, scaling->cols, &scaling->shift_device));
     DUMI_TRY(upload(context, stream, scaling->scale, scaling->cols, &scaling->scale_device));
     if (scaling->rotation != NULL && scaling->rotation_packed == NULL) {
-        scaling->rotation_packed = backend->pack(context, scaling->rotation, scaling->cols, scaling->cols);
+        scaling->rotation_packed =
+            backend->pack(context, scaling->rotation, scaling->cols, scaling->cols, DUMI_FLOAT32);
         if (scaling->rotation_packed == NULL)
             return dumi_status();
     }

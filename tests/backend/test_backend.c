@@ -77,6 +77,7 @@ static void close_pair(pair *p)
 static void one_gemm(pair *p, dumi_rng *rng, int32_t m, int32_t n, int32_t k, uint32_t flags)
 {
     const bool a_turned = flags & 1, b_turned = flags & 2, packed = flags & 4;
+    const int32_t precision = (int32_t)(flags >> 7);
     const int64_t pad = flags & 8 ? 3 : 0;
     const int64_t a_row = a_turned ? 1 : k + pad, a_col = a_turned ? m + pad : 1;
     const int64_t b_row = b_turned && !packed ? 1 : n, b_col = b_turned && !packed ? k : 1;
@@ -102,8 +103,8 @@ static void one_gemm(pair *p, dumi_rng *rng, int32_t m, int32_t n, int32_t k, ui
     dumi_gemm reference = g;
     g.c = c;
     reference.c = expected;
-    dumi_packed *theirs = packed ? p->o->pack(p->other, b, k, n) : NULL;
-    dumi_packed *ours = packed ? p->r->pack(p->ref, b, k, n) : NULL;
+    dumi_packed *theirs = packed ? p->o->pack(p->other, b, k, n, precision) : NULL;
+    dumi_packed *ours = packed ? p->r->pack(p->ref, b, k, n, precision) : NULL;
     g.packed = theirs;
     reference.packed = ours;
     p->o->gemm(p->other_stream, &g);
@@ -130,6 +131,9 @@ START_TEST(gemm_matches)
             one_gemm(&p, &rng, m, 83, 300, flags);
         }
     one_gemm(&p, &rng, 400, 48, 1024, 4);
+    for (uint32_t precision = DUMI_FLOAT32; precision <= DUMI_INT8; precision++)
+        for (int32_t m = 1; m <= 300; m += m < 8 ? 1 : 97)
+            one_gemm(&p, &rng, m, 150, 300, 4 + 16 + 64 + 128 * precision);
     one_gemm(&p, &rng, 700, 530, 260, 0);
     one_gemm(&p, &rng, 530, 700, 260, 2 + 64);
     close_pair(&p);
@@ -144,6 +148,7 @@ START_TEST(gemm_is_bitwise_stable)
     dumi_rng_init(&rng, 3, 99, 0);
     float *a = random_floats(&rng, M * K), *b = random_floats(&rng, K * N);
     float *first = random_floats(&rng, M * N), *c = random_floats(&rng, M * N);
+    float *few = random_floats(&rng, 7 * N);
     for (int32_t threads = 1; threads <= 4; threads++) {
         dum_context *context = open_context("blis", threads);
         const dumi_backend *backend = context->backend;
@@ -163,25 +168,42 @@ START_TEST(gemm_is_bitwise_stable)
                        .c_row = N};
         backend->gemm(stream, &g);
         ck_assert_mem_eq(to, first, M * N * sizeof *to);
-        dumi_packed *packed = backend->pack(context, b, K, N);
-        for (int32_t row = 0; row < M; row += 37) {
-            g = (dumi_gemm){.m = 1,
-                            .n = N,
-                            .k = K,
-                            .a = a + row * K,
-                            .a_row = K,
-                            .a_col = 1,
-                            .packed = packed,
-                            .c = c,
-                            .c_row = N};
+        for (int32_t precision = DUMI_FLOAT32; precision <= DUMI_INT8; precision++) {
+            dumi_packed *packed = backend->pack(context, b, K, N, precision);
+            g = (dumi_gemm){
+                .m = M, .n = N, .k = K, .a = a, .a_row = K, .a_col = 1, .packed = packed, .c = to, .c_row = N};
             backend->gemm(stream, &g);
-            ck_assert_mem_eq(c, first + row * N, N * sizeof *c);
+            if (precision == DUMI_FLOAT32)
+                ck_assert_mem_eq(to, first, M * N * sizeof *to);
+            for (int32_t row = 0; row < M; row += 37)
+                for (int32_t rows = 1; rows <= 7 && row + rows <= M; rows++) {
+                    g.m = rows;
+                    g.a = a + row * K;
+                    g.c = few;
+                    backend->gemm(stream, &g);
+                    ck_assert_mem_eq(few, to + row * N, (size_t)rows * N * sizeof *few);
+                }
+            backend->unpack(context, packed);
+            if (precision == DUMI_INT8 &&
+                threads == 1) { /* first is what the other thread counts are held against */
+                g = (dumi_gemm){.m = M,
+                                .n = N,
+                                .k = K,
+                                .a = a,
+                                .a_row = K,
+                                .a_col = 1,
+                                .b = b,
+                                .b_row = N,
+                                .b_col = 1,
+                                .c = to,
+                                .c_row = N};
+                backend->gemm(stream, &g);
+            }
         }
-        backend->unpack(context, packed);
         backend->stream_destroy(stream);
         dum_context_destroy(context);
     }
-    drop(a), drop(b), drop(first), drop(c);
+    drop(a), drop(b), drop(first), drop(c), drop(few);
 }
 END_TEST
 

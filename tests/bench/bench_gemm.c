@@ -92,7 +92,7 @@ int main(void)
         p.b = bench_floats((size_t)p.k * (size_t)p.n);
         p.c = bench_floats((size_t)p.m * (size_t)p.n);
         bench_check(context->backend->stream_create(context, 1, p.m, p.n, p.k, &p.stream));
-        p.packed = dumi_blis_pack(context, p.b, p.k, p.n);
+        p.packed = dumi_blis_pack(context, p.b, p.k, p.n, DUMI_FLOAT32);
         measure(&p, peak);
         dumi_blis_unpack(context, p.packed);
         context->backend->stream_destroy(p.stream);

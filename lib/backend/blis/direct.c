@@ -15,21 +15,38 @@
 #endif
 #define INLINE static inline __attribute__((always_inline)) WIDE
 
-/* rows x (16 panels) of C = (add ? C : 0) + A B. */
-INLINE void multiply(const int rows, const int panels, const dumi_direct *d)
+/* Eight elements of B as float32. */
+INLINE __m256 element8(const dumi_direct *d, const int precision, int64_t at, const __m256 *scale)
 {
-    __m256 sum[6][8];
+    if (precision == DUMI_FLOAT32)
+        return _mm256_loadu_ps((const float *)d->b + at);
+    if (precision == DUMI_BFLOAT16) {
+        const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)d->b + at));
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+    }
+    const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)((const int8_t *)d->b + at));
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), *scale);
+}
+
+/* rows x (16 panels) of C = (add ? C : 0) + A B. */
+INLINE void multiply(const int rows, const int panels, const int precision, const dumi_direct *d)
+{
+    __m256 sum[6][8], scale[8];
+    UNROLL
+    for (int v = 0; v < 2 * panels; v++)
+        scale[v] = precision == DUMI_INT8 ? _mm256_loadu_ps(d->scales + (ptrdiff_t)8 * v) : _mm256_setzero_ps();
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
     for (int v = 0; v < 2 * panels; v++)
         sum[r][v] = _mm256_setzero_ps();
-    const float *a = d->a, *b = d->b;
+    const float *a = d->a;
+    int64_t b = 0;
     for (int32_t p = 0; p < d->k; p++) {
         __m256 right[8];
         UNROLL
         for (int v = 0; v < 2 * panels; v++)
-            right[v] = _mm256_loadu_ps(b + v / 2 * d->b_panel + v % 2 * 8);
+            right[v] = element8(d, precision, b + v / 2 * d->b_panel + v % 2 * 8, &scale[v]);
         UNROLL
         for (int r = 0; r < rows; r++) {
             const __m256 left = _mm256_broadcast_ss(a + r * d->a_row);
@@ -51,57 +68,45 @@ INLINE void multiply(const int rows, const int panels, const dumi_direct *d)
     }
 }
 
-/* Enough sums at once to hide the latency of an addition. */
-static WIDE void rows1x4(const dumi_direct *d)
-{
-    multiply(1, 4, d);
-}
-static WIDE void rows2x2(const dumi_direct *d)
-{
-    multiply(2, 2, d);
-}
-static WIDE void rows3x2(const dumi_direct *d)
-{
-    multiply(3, 2, d);
-}
-static WIDE void rows1(const dumi_direct *d)
-{
-    multiply(1, 1, d);
-}
-static WIDE void rows2(const dumi_direct *d)
-{
-    multiply(2, 1, d);
-}
-static WIDE void rows3(const dumi_direct *d)
-{
-    multiply(3, 1, d);
-}
-static WIDE void rows4(const dumi_direct *d)
-{
-    multiply(4, 1, d);
-}
-static WIDE void rows5(const dumi_direct *d)
-{
-    multiply(5, 1, d);
-}
-static WIDE void rows6(const dumi_direct *d)
-{
-    multiply(6, 1, d);
-}
-
-typedef void direct_fn(const dumi_direct *d);
-static direct_fn *const one_panel[7] = {NULL, rows1, rows2, rows3, rows4, rows5, rows6};
-static direct_fn *const more_panels[4] = {NULL, rows1x4, rows2x2, rows3x2};
-static const int32_t panels_of[7] = {0, 4, 2, 2, 1, 1, 1};
+/* The compiler makes one kernel of each: rows, panels, precision. Enough sums at once to hide the latency of an
+ * addition, where there are panels enough. */
+#define KERNELS(precision)                                                                                     \
+    static WIDE int32_t multiply_##precision(int32_t rows, int32_t panels, const dumi_direct *d)               \
+    {                                                                                                          \
+        if (rows == 1 && panels >= 4)                                                                          \
+            return multiply(1, 4, precision, d), 4;                                                            \
+        if (rows == 2 && panels >= 2)                                                                          \
+            return multiply(2, 2, precision, d), 2;                                                            \
+        if (rows == 3 && panels >= 2)                                                                          \
+            return multiply(3, 2, precision, d), 2;                                                            \
+        if (rows == 1)                                                                                         \
+            multiply(1, 1, precision, d);                                                                      \
+        else if (rows == 2)                                                                                    \
+            multiply(2, 1, precision, d);                                                                      \
+        else if (rows == 3)                                                                                    \
+            multiply(3, 1, precision, d);                                                                      \
+        else if (rows == 4)                                                                                    \
+            multiply(4, 1, precision, d);                                                                      \
+        else if (rows == 5)                                                                                    \
+            multiply(5, 1, precision, d);                                                                      \
+        else                                                                                                   \
+            multiply(6, 1, precision, d);                                                                      \
+        return 1;                                                                                              \
+    }
+KERNELS(DUMI_FLOAT32)
+KERNELS(DUMI_BFLOAT16)
+KERNELS(DUMI_INT8)
 
 int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d)
 {
-    if (panels < panels_of[rows] || panels_of[rows] == 1) {
-        one_panel[rows](d);
-        return 1;
+    switch (d->precision) {
+    case DUMI_BFLOAT16:
+        return multiply_DUMI_BFLOAT16(rows, panels, d);
+    case DUMI_INT8:
+        return multiply_DUMI_INT8(rows, panels, d);
+    default:
+        return multiply_DUMI_FLOAT32(rows, panels, d);
     }
-    more_panels[rows](d);
-    return panels_of[rows];
 }
 
 bool dumi_blis_direct_runs(void)

@@ -37,8 +37,10 @@ typedef struct {
     int32_t step;     /* rows of a row panel */
     const float *a;
     int64_t a_row, a_col, a_panel;
-    const float *b;
+    const void *b; /* of `precision` */
     int64_t b_row, b_panel;
+    int32_t precision;
+    const float *scales;
     float *c;
     int64_t c_row;
     bool add, direct;
@@ -67,8 +69,8 @@ DUMI_CLONES static void finish(const dumi_gemm *g, int32_t row, int32_t rows, in
 }
 
 /* A partial tile goes through a whole one of its own, so that the kernel does the same arithmetic for it. */
-static void multiply_part(const block *b, int32_t rows, int32_t cols, const float *left, const float *right,
-                          float *c)
+static void multiply_part(const block *b, int32_t rows, int32_t cols, const float *left, const void *right,
+                          const float *scales, float *c)
 {
     const dumi_blis_kernel *kernel = b->x->stream->kernel;
     float tile[DUMI_MOST_MR * DUMI_MOST_NR] __attribute__((aligned(64)));
@@ -76,7 +78,8 @@ static void multiply_part(const block *b, int32_t rows, int32_t cols, const floa
         for (int32_t j = 0; j < kernel->nr; j++)
             tile[i * kernel->nr + j] = i < rows && j < cols ? c[i * b->c_row + j] : 0;
     if (b->direct || (kernel->direct && rows < kernel->mr)) {
-        const dumi_direct d = {b->deep, b->add, left, b->a_row, b->a_col, right, b->b_row, 0, tile, kernel->nr};
+        const dumi_direct d = {b->deep,  b->add, left, b->a_row,   b->a_col,     right,
+                               b->b_row, 0,      tile, kernel->nr, b->precision, scales};
         dumi_blis_direct(rows, 1, &d);
     } else {
         dumi_blis_multiply(kernel, kernel->mr, kernel->nr, b->deep, left, right, b->add ? 1 : 0, tile,
@@ -87,17 +90,17 @@ static void multiply_part(const block *b, int32_t rows, int32_t cols, const floa
 }
 
 /* One row panel by one column panel or, where that is all of the rows, several. Returns how many. */
-static int32_t multiply_tile(const block *b, int32_t rows, int32_t cols, const float *left, const float *right,
-                             float *c)
+static int32_t multiply_tile(const block *b, int32_t rows, int32_t cols, const float *left, const void *right,
+                             const float *scales, float *c)
 {
     const dumi_blis_kernel *kernel = b->x->stream->kernel;
     if (cols < kernel->nr || (rows < kernel->mr && !kernel->direct)) {
-        multiply_part(b, rows, dumi_least(cols, kernel->nr), left, right, c);
+        multiply_part(b, rows, dumi_least(cols, kernel->nr), left, right, scales, c);
         return 1;
     }
     if (b->direct || rows < kernel->mr) {
-        const dumi_direct d = {b->deep, b->add,   left,       b->a_row, b->a_col,
-                               right,   b->b_row, b->b_panel, c,        b->c_row};
+        const dumi_direct d = {b->deep,  b->add,     left, b->a_row, b->a_col,     right,
+                               b->b_row, b->b_panel, c,    b->c_row, b->precision, scales};
         return dumi_blis_direct(rows, b->rows == rows ? cols / DUMI_DIRECT_COLS : 1, &d);
     }
     dumi_blis_multiply(kernel, rows, kernel->nr, b->deep, left, right, b->add ? 1 : 0, c, b->c_row);
@@ -121,13 +124,15 @@ static void multiply_block(block *b)
 {
     const dumi_blis_kernel *kernel = b->x->stream->kernel;
     const int32_t step = b->step, nr = kernel->nr;
-    const float *right = b->b;
-    for (int32_t col = 0, done = 1; col < b->cols; col += done * nr, right += done * b->b_panel) {
+    const char *right = b->b;
+    const int64_t panel = b->b_panel * (int64_t)dumi_element_size(b->precision);
+    for (int32_t col = 0, done = 1; col < b->cols; col += done * nr, right += done * panel) {
         const float *left = b->a;
         float *c = b->c + col;
         for (int32_t row = 0; row < b->rows; row += step, left += b->a_panel, c += step * b->c_row) {
             fetch(&b->next_b);
-            done = multiply_tile(b, dumi_least(step, b->rows - row), b->cols - col, left, right, c);
+            done = multiply_tile(b, dumi_least(step, b->rows - row), b->cols - col, left, right,
+                                 b->scales != NULL ? b->scales + col : NULL, c);
         }
     }
 }
@@ -161,7 +166,7 @@ static void multiply_and_update(block *b)
         for (int32_t col = 0; col < b->cols; col += kernel->nr, right += b->b_panel) {
             if (last && row + b->step < b->rows)
                 fetch_update(b, row + b->step, col);
-            multiply_tile(b, rows, dumi_least(kernel->nr, b->cols - col), left, right, c + col);
+            multiply_tile(b, rows, dumi_least(kernel->nr, b->cols - col), left, right, NULL, c + col);
         }
         for (int32_t i = 0; i < rows && last; i++)
             dumi_ref_update(u, (size_t)(b->row + row + i) * (size_t)b->x->g->n + (size_t)b->col,
@@ -188,21 +193,33 @@ static void prepare_b(block *b, int32_t worker)
     const dumi_blis_kernel *kernel = x->stream->kernel;
     b->b_row = kernel->nr;
     b->b_panel = (int64_t)kernel->nr * b->deep;
+    b->precision = DUMI_FLOAT32;
+    float *to = x->stream->pack_b + (int64_t)worker * kernel->kc * x->stream->cols_b;
     if (g->packed != NULL) {
-        b->b =
-            g->packed->panels + (int64_t)b->depth * dumi_round_up(g->n, kernel->nr) + (int64_t)b->col * b->deep;
-        if (b->rows_all > kernel->mr)
-            fetch_later(b, b->b + b->b_panel, 0, 1, (int64_t)b->b_panel * ((b->cols - 1) / kernel->nr));
+        const int64_t at = (int64_t)b->depth * dumi_round_up(g->n, kernel->nr) + (int64_t)b->col * b->deep;
+        const int32_t precision = g->packed->precision;
+        b->b = (const char *)g->packed->panels + at * (int64_t)dumi_element_size(precision);
+        b->scales = g->packed->scales + b->col;
+        if (x->direct_a && x->direct_b) {
+            b->precision = precision;
+        } else if (precision != DUMI_FLOAT32) {
+            dumi_blis_widen(g->packed, at, b->col, kernel->nr, b->deep, (b->cols + kernel->nr - 1) / kernel->nr,
+                            to);
+            b->b = to;
+        } else if (b->rows_all > kernel->mr) {
+            fetch_later(b, (const float *)b->b + b->b_panel, 0, 1,
+                        (int64_t)b->b_panel * ((b->cols - 1) / kernel->nr));
+        }
         return;
     }
     const float *from = g->b + b->depth * g->b_row + b->col * g->b_col;
+    b->scales = NULL;
     if (x->direct_b) {
         b->b = from;
         b->b_row = g->b_row;
         b->b_panel = kernel->nr;
         return;
     }
-    float *to = x->stream->pack_b + (int64_t)worker * kernel->kc * x->stream->cols_b;
     dumi_blis_pack_panels(from, g->b_col, g->b_row, b->cols, kernel->nr, b->deep, to);
     b->b = to;
     const int32_t left = dumi_least(kernel->kc, x->depth + x->depths - b->depth - b->deep);
@@ -304,7 +321,7 @@ static void divide(pass *x)
     const dumi_gemm *g = x->g;
     const dumi_blis_kernel *kernel = x->stream->kernel;
     int32_t most_cols = COLS;
-    if (g->packed == NULL && !x->direct_b)
+    if (!x->direct_b && (g->packed == NULL || g->packed->precision != DUMI_FLOAT32))
         most_cols = dumi_least(most_cols, x->stream->cols_b);
     const int32_t wanted = 4 * x->stream->threads;
     x->block_rows = dumi_round_up(ROWS, kernel->mr);
@@ -345,7 +362,11 @@ static void choose(pass *x)
     const bool bad_a = g->a_col == 1 && g->a_row % BAD_STRIDE == 0;
     x->direct_a = direct && (g->m <= DUMI_DIRECT_ROWS || (!bad_a && (size_a <= SMALL || g->n <= 64)));
     x->own_a = !x->direct_a && g->n <= COLS && g->update == NULL;
-    x->direct_b = direct && g->packed == NULL && g->b_col == 1 && g->n % DUMI_DIRECT_COLS == 0 &&
+    if (g->packed != NULL) {
+        x->direct_b = x->direct_a && g->m <= DUMI_DIRECT_ROWS;
+        return;
+    }
+    x->direct_b = direct && g->b_col == 1 && g->n % DUMI_DIRECT_COLS == 0 &&
                   (g->m <= 2 * DUMI_DIRECT_ROWS || (size_b <= SMALL && g->b_row % BAD_STRIDE != 0));
 }
 

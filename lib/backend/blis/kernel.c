@@ -51,7 +51,8 @@ static bool same_bits(const dumi_blis_kernel *kernel, int32_t rows, bool add)
     for (int i = 0; i < DUMI_DIRECT_ROWS * DUMI_DIRECT_COLS; i++)
         c[0][i] = c[1][i] = (float)dumi_rng_uniform(&rng);
     dumi_blis_multiply(kernel, kernel->mr, kernel->nr, TRIED_K, a, b, add ? 1 : 0, c[0], kernel->nr);
-    const dumi_direct d = {TRIED_K, add, a, 1, kernel->mr, b, kernel->nr, 0, c[1], kernel->nr};
+    const dumi_direct d = {TRIED_K,    add, a,    1,          kernel->mr,   b,
+                           kernel->nr, 0,   c[1], kernel->nr, DUMI_FLOAT32, NULL};
     dumi_blis_direct(rows, 1, &d);
     return memcmp(c[0], c[1], (size_t)rows * (size_t)kernel->nr * sizeof(float)) == 0;
 }

@@ -104,20 +104,69 @@ void dumi_blis_pack_panels(const float *from, int64_t across, int64_t along, int
     pack_any(from + whole * width * across, across, along, rest, width, steps, to + whole * size);
 }
 
-dumi_packed *dumi_blis_pack(dum_context *context, const float *b, int32_t k, int32_t n)
+static void narrow(const float *from, int32_t panels, int32_t width, int32_t steps, const float *scales,
+                   int32_t precision, void *to)
+{
+    for (int64_t i = 0; i < (int64_t)panels * width * steps; i++) {
+        if (precision == DUMI_BFLOAT16)
+            ((uint16_t *)to)[i] = dumi_bfloat16(from[i]);
+        else
+            ((int8_t *)to)[i] =
+                dumi_ref_int8(from[i], scales[i / ((int64_t)width * steps) * width + i % width]);
+    }
+}
+
+DUMI_CLONES void dumi_blis_widen(const dumi_packed *packed, int64_t at, int32_t col, int32_t width,
+                                 int32_t steps, int32_t panels, float *restrict to)
+{
+    const int64_t size = (int64_t)width * steps;
+    if (packed->precision == DUMI_BFLOAT16) {
+        const uint16_t *restrict from = (const uint16_t *)packed->panels + at;
+        for (int64_t i = 0; i < size * panels; i++)
+            to[i] = dumi_bfloat16_value(from[i]);
+        return;
+    }
+    for (int32_t j = 0; j < panels; j++) {
+        const int8_t *restrict from = (const int8_t *)packed->panels + at + j * size;
+        const float *restrict scales = packed->scales + col + (ptrdiff_t)j * width;
+        for (int32_t p = 0; p < steps; p++)
+            for (int32_t v = 0; v < width; v++)
+                to[j * size + (int64_t)p * width + v] = (float)from[(int64_t)p * width + v] * scales[v];
+    }
+}
+
+dumi_packed *dumi_blis_pack(dum_context *context, const float *b, int32_t k, int32_t n, int32_t precision)
 {
     const dumi_blis_kernel *kernel = context->backend_state;
     const int32_t wide = dumi_round_up(n, kernel->nr);
-    dumi_packed *packed = dumi_alloc(context, sizeof *packed + (size_t)k * (size_t)wide * sizeof(float), 1);
-    if (packed == NULL)
+    const size_t count = (size_t)k * (size_t)wide;
+    enum { ALIGNED = 64 };
+    const size_t scales = ((size_t)wide * sizeof(float) + ALIGNED - 1) / ALIGNED * ALIGNED;
+    char *memory = dumi_alloc(context, ALIGNED + scales + count * dumi_element_size(precision), 1);
+    if (memory == NULL)
         return NULL;
-    packed->k = k;
-    packed->n = n;
+    float *block = NULL; /* one block of kc in float32, on its way to something narrower */
+    if (precision != DUMI_FLOAT32 &&
+        (block = dumi_alloc(context, (size_t)kernel->kc * (size_t)wide, sizeof *block)) == NULL) {
+        dumi_free(context, memory);
+        return NULL;
+    }
+    dumi_packed *packed = (dumi_packed *)memory;
+    packed->precision = precision;
+    packed->scales = (float *)(memory + ALIGNED);
+    packed->panels = memory + ALIGNED + scales;
+    for (int32_t j = 0; j < wide; j++)
+        packed->scales[j] = j < n && precision == DUMI_INT8 ? dumi_ref_int8_scale(b + j, k, n) : 0;
     for (int32_t depth = 0; depth < k; depth += kernel->kc) {
         const int32_t deep = dumi_least(kernel->kc, k - depth);
-        dumi_blis_pack_panels(b + (int64_t)depth * n, 1, n, n, kernel->nr, deep,
-                              packed->panels + (int64_t)depth * wide);
+        const size_t at = (size_t)depth * (size_t)wide;
+        float *to = block != NULL ? block : (float *)packed->panels + at;
+        dumi_blis_pack_panels(b + (int64_t)depth * n, 1, n, n, kernel->nr, deep, to);
+        if (block != NULL)
+            narrow(block, wide / kernel->nr, kernel->nr, deep, packed->scales, precision,
+                   (char *)packed->panels + at * dumi_element_size(precision));
     }
+    dumi_free(context, block);
     return packed;
 }
 

@@ -24,10 +24,12 @@ typedef struct {
     bool add; /* to what C holds */
     const float *a;
     int64_t a_row, a_col;
-    const float *b;
+    const void *b; /* of `precision` */
     int64_t b_row, b_panel;
     float *c;
     int64_t c_row;
+    int32_t precision;
+    const float *scales; /* of B's columns; int8 only */
 } dumi_direct;
 
 /* Does some of the `panels` side by side; returns how many. */
@@ -50,15 +52,25 @@ struct dumi_stream {
 
 /* A matrix b of k x n in micro-panels: for each block of kc rows, for each nr columns, kc x nr. */
 struct dumi_packed {
-    int32_t k, n;
-    float panels[] __attribute__((aligned(64)));
+    int32_t precision; /* DUMI_FLOAT32, ... */
+    float *scales;     /* of the columns; int8 only */
+    void *panels;      /* both lie behind the struct */
 };
+
+static inline size_t dumi_element_size(int32_t precision)
+{
+    return precision == DUMI_INT8 ? 1 : precision == DUMI_BFLOAT16 ? 2 : sizeof(float);
+}
+
+/* `count` elements of panels of `width`, from element `at` on and from column `col` on, as float32. */
+void dumi_blis_widen(const dumi_packed *packed, int64_t at, int32_t col, int32_t width, int32_t steps,
+                     int32_t panels, float *restrict to);
 
 /* Micro-panels side by side, the last filled up with 0: vector v of step p lies at
  * from[v * across + p * along]. */
 void dumi_blis_pack_panels(const float *from, int64_t across, int64_t along, int32_t vectors, int32_t width,
                            int32_t steps, float *restrict to);
-dumi_packed *dumi_blis_pack(dum_context *context, const float *b, int32_t k, int32_t n);
+dumi_packed *dumi_blis_pack(dum_context *context, const float *b, int32_t k, int32_t n, int32_t precision);
 void dumi_blis_unpack(dum_context *context, dumi_packed *packed);
 
 dum_status dumi_blis_gemm_create(dumi_stream *stream, int32_t max_m, int32_t max_n, int32_t max_k);

@@ -134,6 +134,19 @@ DUMI_CLONES void dumi_ref_sgd(dumi_stream *stream, size_t count, const dumi_step
     }
 }
 
+float dumi_ref_int8_scale(const float *column, int32_t count, int64_t stride)
+{
+    float most = 0;
+    for (int64_t i = 0; i < count; i++)
+        most = fmaxf(most, fabsf(column[i * stride]));
+    return most / 127;
+}
+
+int8_t dumi_ref_int8(float value, float scale)
+{
+    return scale > 0 ? (int8_t)lrintf(fminf(fmaxf(value / scale, -127), 127)) : 0;
+}
+
 void dumi_ref_update(const dumi_update *u, size_t at, size_t count, const float *gradient)
 {
     if (u->second != NULL)

@@ -86,7 +86,7 @@ void dumi_ref_fill(dumi_stream *stream, float *to, float value, size_t count)
         to[i] = value;
 }
 
-static dumi_packed *pack(dum_context *context, const float *b, int32_t k, int32_t n)
+static dumi_packed *pack(dum_context *context, const float *b, int32_t k, int32_t n, int32_t precision)
 {
     const size_t count = (size_t)k * (size_t)n;
     dumi_packed *packed = dumi_alloc(context, sizeof *packed + count * sizeof(float), 1);
@@ -94,7 +94,13 @@ static dumi_packed *pack(dum_context *context, const float *b, int32_t k, int32_
         return NULL;
     packed->k = k;
     packed->n = n;
-    memcpy(packed->values, b, count * sizeof(float));
+    for (int32_t j = 0; j < n; j++) {
+        const float scale = precision == DUMI_INT8 ? dumi_ref_int8_scale(b + j, k, n) : 1;
+        for (int64_t at = j; at < (int64_t)count; at += n)
+            packed->values[at] = precision == DUMI_FLOAT32    ? b[at]
+                                 : precision == DUMI_BFLOAT16 ? dumi_bfloat16_value(dumi_bfloat16(b[at]))
+                                                              : (float)dumi_ref_int8(b[at], scale) * scale;
+    }
     return packed;
 }
 

@@ -34,6 +34,26 @@ void dumi_ref_update(const dumi_update *update, size_t at, size_t count, const f
 dum_status dumi_ref_norm(dumi_stream *stream, int32_t rows, int32_t outputs, int32_t norm, const float *s,
                          double *scores);
 
+/* Narrow numbers. bfloat16: the upper half of a float32, to the nearest, ties to even. */
+static inline uint16_t dumi_bfloat16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline float dumi_bfloat16_value(uint16_t half)
+{
+    const uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* The scale of one column of `count` values, `stride` apart; a value in units of it. */
+float dumi_ref_int8_scale(const float *column, int32_t count, int64_t stride);
+int8_t dumi_ref_int8(float value, float scale);
+
 /* Nearest neighbours kept while points go by: the k least distances, ties to the lower index. */
 typedef struct {
     double distance;
