@@ -80,7 +80,7 @@ static void join(const float *means, const float *log_variances, int64_t m, int6
 {
     double most = -INFINITY, sum = 0, weighted = 0;
     for (int64_t i = 0; i < m; i++)
-        most = fmax(most, -(double)log_variances[i * s_stride]);
+        most = -(double)log_variances[i * s_stride] > most ? -(double)log_variances[i * s_stride] : most;
     for (int64_t i = 0; i < m; i++) {
         const double precision = exp(-(double)log_variances[i * s_stride] - most);
         sum += precision;

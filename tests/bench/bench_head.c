@@ -200,9 +200,43 @@ static dum_scorer *default_scorer(dum_context *context, const float *rows)
     return scorer;
 }
 
-int main(void)
+/* Times of one thread for peers.py: the ratios of other programs are to them. */
+static int print_seconds(const float *rows)
+{
+    step_times steps = wide_step(rows, 1, "local");
+    dum_context *context = bench_context(1);
+    dum_dataset *data = make_data(context, rows);
+    dum_head *head = make_head(context, WIDE, "local", 1);
+    bench_check(dum_head_fit(head, data, NULL));
+    float *s = malloc((size_t)ROWS * COLS * sizeof *s);
+    double bulk[3], row[15];
+    for (int i = 0; i < 3; i++) {
+        const double begin = bench_now();
+        bench_check(dum_head_log_variance(head, rows, ROWS, COLS, 0, s));
+        bulk[i] = bench_now() - begin;
+    }
+    for (int i = 0; i < 15; i++) {
+        const double begin = bench_now();
+        bench_check(dum_head_log_variance(head, rows, 1, COLS, 0, s));
+        row[i] = bench_now() - begin;
+    }
+    dum_scorer *scorer = default_scorer(context, rows);
+    const double small = 1 / rows_per_second(scorer, rows, 1);
+    dum_scorer_destroy(scorer);
+    free(s);
+    dum_head_destroy(head);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+    printf("{\"step\": %.9f, \"bulk\": %.9f, \"row\": %.9f, \"small\": %.9f}\n",
+           bench_median(steps.times, steps.count), bench_median(bulk, 3), bench_median(row, 15), small);
+    return 0;
+}
+
+int main(int argc, char **argv)
 {
     float *rows = bench_floats((size_t)ROWS * COLS);
+    if (argc > 1 && strcmp(argv[1], "--seconds") == 0)
+        return print_seconds(rows);
     const double rss = rss_ratio(rows);
     dum_context *context = bench_context(1);
     float *memory = bench_floats(BENCH_MEMORY);

@@ -160,7 +160,8 @@ static double log_sum_exp(int32_t count, const float *s, double factor)
 {
     double most = -INFINITY, sum = 0;
     for (int32_t j = 0; j < count; j++)
-        most = fmax(most, factor * (double)s[j]);
+        most = factor * (double)s[j] > most ? factor * (double)s[j]
+                                            : most; /* fmax here breaks gcc 12 on aarch64 */
     for (int32_t j = 0; j < count; j++)
         sum += exp(factor * (double)s[j] - most);
     return most + log(sum);
