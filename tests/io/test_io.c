@@ -738,8 +738,12 @@ START_TEST(npy_reads)
         {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 6)}", 1, false, 1, 6},
         {"{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }\n", 1, true, 3, 2},
     };
-    const float f4[] = {1, 2, 3, 4, 5, 6};
-    const double f8[] = {1, 2, 3, 4, 5, 1e300};
+    const float values4[] = {1, 2, 3, 4, 5, 6};
+    const double values8[] = {1, 2, 3, 4, 5, 1e300};
+    float f4[6]; /* in the order of files */
+    double f8[6];
+    dumi_copy_elements(f4, values4, 6, sizeof *f4);
+    dumi_copy_elements(f8, values8, 6, sizeof *f8);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char bytes[400];
         const bool d = cases[i].is_double;
