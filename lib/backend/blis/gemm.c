@@ -194,7 +194,9 @@ static void prepare_b(block *b, int32_t worker)
     b->b_row = kernel->nr;
     b->b_panel = (int64_t)kernel->nr * b->deep;
     b->precision = DUMI_FLOAT32;
-    float *to = x->stream->pack_b + (int64_t)worker * kernel->kc * x->stream->cols_b;
+    float *own = x->stream->pack_b; /* NULL where nothing is ever packed here */
+    if (own != NULL)
+        own += (int64_t)worker * kernel->kc * x->stream->cols_b;
     if (g->packed != NULL) {
         const int64_t at = (int64_t)b->depth * dumi_round_up(g->n, kernel->nr) + (int64_t)b->col * b->deep;
         const int32_t precision = g->packed->precision;
@@ -204,8 +206,8 @@ static void prepare_b(block *b, int32_t worker)
             b->precision = precision;
         } else if (precision != DUMI_FLOAT32) {
             dumi_blis_widen(g->packed, at, b->col, kernel->nr, b->deep, (b->cols + kernel->nr - 1) / kernel->nr,
-                            to);
-            b->b = to;
+                            own);
+            b->b = own;
         } else if (b->rows_all > kernel->mr) {
             fetch_later(b, (const float *)b->b + b->b_panel, 0, 1,
                         (int64_t)b->b_panel * ((b->cols - 1) / kernel->nr));
@@ -220,8 +222,8 @@ static void prepare_b(block *b, int32_t worker)
         b->b_panel = kernel->nr;
         return;
     }
-    dumi_blis_pack_panels(from, g->b_col, g->b_row, b->cols, kernel->nr, b->deep, to);
-    b->b = to;
+    dumi_blis_pack_panels(from, g->b_col, g->b_row, b->cols, kernel->nr, b->deep, own);
+    b->b = own;
     const int32_t left = dumi_least(kernel->kc, x->depth + x->depths - b->depth - b->deep);
     if (g->b_col == 1)
         fetch_later(b, from + b->deep * g->b_row, g->b_row, left, b->cols);
