@@ -311,6 +311,78 @@ START_TEST(wrong_checkpoints_are_refused)
 }
 END_TEST
 
+/* Each allocation of a fit with checkpoints, and of one that goes on from them, made to fail in turn. */
+typedef struct {
+    int64_t left; /* allocations that still succeed; negative: all do */
+    int64_t made, live;
+} counter;
+
+static void *count_alloc(void *user, size_t size, size_t align)
+{
+    counter *c = user;
+    c->made++;
+    if (c->left == 0)
+        return NULL;
+    c->left--;
+    void *pointer = aligned_alloc(align, (size + align - 1) / align * align);
+    c->live += pointer != NULL;
+    return pointer;
+}
+
+static void count_free(void *user, void *pointer, size_t size)
+{
+    (void)size;
+    ((counter *)user)->live--;
+    free(pointer);
+}
+
+static dum_status fit_twice(counter *c, int64_t fail_at)
+{
+    *c = (counter){.left = -1};
+    dum_context_options options;
+    DUM_INIT(options);
+    options.backend = "ref";
+    options.threads = 1;
+    options.alloc = count_alloc;
+    options.free = count_free;
+    options.alloc_user = c;
+    dum_context *context;
+    ck_ok(dum_context_create(&options, &context));
+    dum_dataset *data = make_data(context, 40, 0);
+    dum_head *head = make_head(context, (variant){"local", "adam", 4, 64, 2});
+    keeper k = {0};
+    dum_fit_options fit;
+    DUM_INIT(fit);
+    fit.checkpoint = keep;
+    fit.checkpoint_user = &k;
+    c->made = 0;
+    c->left = fail_at;
+    dum_status status = dum_head_fit(head, data, &fit);
+    if (status == DUM_OK) {
+        fit.checkpoint = NULL;
+        fit.resume_from = k.last.bytes;
+        fit.resume_size = k.last.size;
+        status = dum_head_fit(head, data, &fit);
+    }
+    free(k.last.bytes);
+    dum_head_destroy(head);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+    ck_assert_int_eq(c->live, 0);
+    return status;
+}
+
+START_TEST(failing_allocations)
+{
+    counter c;
+    ck_ok(fit_twice(&c, -1));
+    const int64_t all = c.made;
+    ck_assert_int_gt(all, 100);
+    for (int64_t i = 0; i < all; i++)
+        ck_assert_int_eq(fit_twice(&c, i), DUM_ERR_NOMEM);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("resume");
@@ -319,6 +391,7 @@ int main(void)
     tcase_add_test(cases, stopped_fits_go_on);
     tcase_add_test(cases, killed_fits_go_on);
     tcase_add_test(cases, wrong_checkpoints_are_refused);
+    tcase_add_test(cases, failing_allocations);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
