@@ -337,8 +337,9 @@ DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, cons
 
 /* ---- Scorer ------------------------------------------------------------------------------- */
 
-/* Anything that gives each row one number, higher = more anomalous. Kind "dum": encoder, head and a
- * norm of the variance. */
+/* Anything that gives each row one number, higher = more anomalous. Kinds: "dum": encoder, head and a
+ * norm of the variance; "copod" (Li et al. 2020), "ecod" (Li et al. 2022), "hbos" (Goldstein & Dengel 2012):
+ * tails and histograms of each column (docs/detectors.md). */
 typedef struct dum_scorer dum_scorer;
 
 /* Kinds known: how many, and the name of one (NULL if index is out of range). Static text. */
@@ -393,7 +394,9 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_score_dataset(const dum_scorer *scor
  * `deviation` (NULL or rows x cols) receives its square root in the feature's own unit. Circular with
  * anchor: each feature's part of the squared distance ||z||^2 that the anchor measures (parts can be
  * negative where features are correlated); deviation is then the same for a feature in all rows up to
- * sigma. Any number of threads. Errors: STATE, SHAPE, NONFINITE, UNSUPPORTED. */
+ * sigma. Kinds copod, ecod, hbos: each column's part of the sum that the score is (hbos: what it has over the
+ * column's commonest bin); deviation must be NULL. Any number of threads. Errors: STATE, SHAPE, NONFINITE,
+ * UNSUPPORTED. */
 DUM_API DUM_NODISCARD dum_status dum_scorer_explain(const dum_scorer *scorer, const float *data, int64_t rows,
                                                     int32_t cols, int64_t row_stride, float *share,
                                                     float *deviation);

@@ -97,7 +97,8 @@ static dum_status to_bytes(const dum_scorer *scorer, unsigned char **bytes, size
     dumi_model_writer *writer = NULL;
     void *prepared = NULL;
     dum_status status;
-    DUMI_GO(scorer->kind->prepare_write(scorer->state, &prepared));
+    if (scorer->kind->prepare_write != NULL)
+        DUMI_GO(scorer->kind->prepare_write(scorer->state, &prepared));
     DUMI_GO(dumi_writer_create(scorer->context, kind, &writer));
     DUMI_GO(write_all(scorer, prepared, writer));
     DUMI_GO(dumi_writer_finish(writer, bytes, size));

@@ -26,7 +26,7 @@ typedef struct dumi_scorer_kind {
     dum_status (*explain)(const double *values, void *state, int64_t row, float *x, float *scratch,
                           float *share, float *deviation);
     /* Tensors of the state. `prepared` is one allocation that must outlive the writer, such as weights
-     * brought back from a device; NULL where there is nothing to prepare. */
+     * brought back from a device; prepare_write is NULL where there is nothing to prepare. */
     dum_status (*prepare_write)(const void *state, void **prepared);
     dum_status (*write)(const void *state, const void *prepared, dumi_model_writer *writer);
     dum_status (*read)(dum_context *context, const dumi_reader *reader, const double *values, int32_t *cols,
@@ -48,7 +48,7 @@ struct dum_scorer {
     int64_t calibration_count;
 };
 
-extern const dumi_scorer_kind dumi_scorer_dum;
+extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_copod, dumi_scorer_ecod, dumi_scorer_hbos;
 
 /* What each kind has at the head of its options. */
 enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS };

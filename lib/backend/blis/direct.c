@@ -46,7 +46,7 @@ INLINE void multiply(const int rows, const int panels, const int precision, cons
         __m256 right[8];
         UNROLL
         for (int v = 0; v < 2 * panels; v++)
-            right[v] = element8(d, precision, b + v / 2 * d->b_panel + v % 2 * 8, &scale[v]);
+            right[v] = element8(d, precision, b + v / 2 * d->b_panel + (int64_t)8 * (v % 2), &scale[v]);
         UNROLL
         for (int r = 0; r < rows; r++) {
             const __m256 left = _mm256_broadcast_ss(a + r * d->a_row);

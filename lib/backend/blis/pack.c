@@ -94,14 +94,14 @@ void dumi_blis_pack_panels(const float *from, int64_t across, int64_t along, int
         copy_panels(from, along, whole, width, steps, to);
     else if (along == 1)
         for (int32_t i = 0; i < whole; i++)
-            pack_steps(from + i * width * across, across, width, width, steps, to + i * size);
+            pack_steps(from + (int64_t)i * width * across, across, width, width, steps, to + i * size);
     else
         for (int32_t i = 0; i < whole; i++)
-            pack_any(from + i * width * across, across, along, width, width, steps, to + i * size);
+            pack_any(from + (int64_t)i * width * across, across, along, width, width, steps, to + i * size);
     if (rest == 0)
         return;
     memset(to + whole * size, 0, (size_t)size * sizeof *to);
-    pack_any(from + whole * width * across, across, along, rest, width, steps, to + whole * size);
+    pack_any(from + (int64_t)whole * width * across, across, along, rest, width, steps, to + whole * size);
 }
 
 static void narrow(const float *from, int32_t panels, int32_t width, int32_t steps, const float *scales,

@@ -144,7 +144,10 @@ float dumi_ref_int8_scale(const float *column, int32_t count, int64_t stride)
 
 int8_t dumi_ref_int8(float value, float scale)
 {
-    return scale > 0 ? (int8_t)lrintf(fminf(fmaxf(value / scale, -127), 127)) : 0;
+    if (!(scale > 0))
+        return 0;
+    const long units = lrintf(value / scale);
+    return (int8_t)(units > 127 ? 127 : units < -127 ? -127 : units);
 }
 
 void dumi_ref_update(const dumi_update *u, size_t at, size_t count, const float *gradient)

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ * What holds for every kind of scorer: one suite over the registry. */
+#include "../harness.h"
+#include "core/core.h"
+
+enum { ROWS = 90, COLS = 4 };
+
+static float rows[ROWS * COLS];
+
+static void make_rows(void)
+{
+    dumi_rng rng;
+    dumi_rng_init(&rng, 53, 99, 0);
+    for (int i = 0; i < ROWS * COLS; i++)
+        rows[i] = (float)(dumi_rng_normal(&rng) * (1 + i % COLS));
+    for (int j = 0; j < COLS; j++)
+        rows[(ROWS - 1) * COLS + j] = 30; /* an outlier */
+}
+
+/* Allocations that may be made to fail. */
+typedef struct {
+    int64_t left, made, live;
+} counter;
+
+static void *count_alloc(void *user, size_t size, size_t align)
+{
+    counter *c = user;
+    c->made++;
+    if (c->left == 0)
+        return NULL;
+    c->left--;
+    void *pointer = aligned_alloc(align, (size + align - 1) / align * align);
+    c->live += pointer != NULL;
+    return pointer;
+}
+
+static void count_free(void *user, void *pointer, size_t size)
+{
+    (void)size;
+    ((counter *)user)->live--;
+    free(pointer);
+}
+
+static dum_context *open_context(const char *backend, int32_t threads, counter *c)
+{
+    dum_context_options options;
+    DUM_INIT(options);
+    options.backend = backend;
+    options.threads = threads;
+    if (c != NULL) {
+        options.alloc = count_alloc;
+        options.free = count_free;
+        options.alloc_user = c;
+    }
+    dum_context *context;
+    ck_ok(dum_context_create(&options, &context));
+    return context;
+}
+
+static dum_scorer *make_scorer(dum_context *context, int kind)
+{
+    dum_scorer *scorer;
+    ck_ok(dum_scorer_create(context, dum_scorer_kind_name(kind), &scorer));
+    if (strcmp(dum_scorer_kind_name(kind), "dum") == 0) {
+        ck_ok(dum_scorer_set_number(scorer, "steps", 10));
+        ck_ok(dum_scorer_set_number(scorer, "width", 8));
+    }
+    return scorer;
+}
+
+static dum_status fit(dum_context *context, dum_scorer *scorer, const float *data, int64_t n, int32_t cols)
+{
+    dum_dataset *dataset;
+    ck_ok(dum_dataset_from_memory(context, data, n, cols, 0, &dataset));
+    const dum_status status = dum_scorer_fit(scorer, dataset, NULL);
+    dum_dataset_destroy(dataset);
+    return status;
+}
+
+static unsigned char *save(const dum_scorer *scorer, size_t *size)
+{
+    ck_ok(dum_scorer_save_memory(scorer, NULL, 0, size));
+    unsigned char *bytes = malloc(*size);
+    ck_ok(dum_scorer_save_memory(scorer, bytes, *size, size));
+    return bytes;
+}
+
+START_TEST(same_bits)
+{
+    double first[ROWS], scores[ROWS];
+    make_rows();
+    for (int32_t threads = 1; threads <= 3; threads++) {
+        dum_context *context = open_context(NULL, threads, NULL);
+        dum_scorer *scorer = make_scorer(context, _i), *loaded;
+        ck_assert_str_eq(dum_scorer_kind(scorer), dum_scorer_kind_name(_i));
+        ck_fails(dum_scorer_score(scorer, rows, 1, COLS, 0, scores), DUM_ERR_STATE, "not fitted");
+        ck_ok(fit(context, scorer, rows, ROWS, COLS));
+        ck_ok(dum_scorer_score(scorer, rows, ROWS, COLS, 0, scores));
+        if (threads == 1)
+            memcpy(first, scores, sizeof first);
+        ck_assert_mem_eq(scores, first, sizeof first);
+        for (int i = 0; i < ROWS; i++) { /* the outlier is the most anomalous; alone it scores the same */
+            double one;
+            ck_ok(dum_scorer_score(scorer, rows + (ptrdiff_t)i * COLS, 1, COLS, 0, &one));
+            ck_assert_mem_eq(&one, first + i, sizeof one);
+            ck_assert(isfinite(one) && one <= first[ROWS - 1]);
+        }
+        ck_fails(dum_scorer_score(scorer, rows, 1, COLS + 1, 0, scores), DUM_ERR_SHAPE, "4 columns");
+        size_t size;
+        unsigned char *bytes = save(scorer, &size);
+        ck_ok(dum_scorer_load_memory(context, bytes, size, &loaded));
+        ck_ok(dum_scorer_score(loaded, rows, ROWS, COLS, 0, scores));
+        ck_assert_mem_eq(scores, first, sizeof first);
+        for (size_t cut = 0; cut < size && threads == 1; cut += cut < 4096 ? 1 : 61) {
+            dum_scorer *part;
+            ck_assert_int_lt(dum_scorer_load_memory(context, bytes, cut, &part), DUM_OK);
+            bytes[cut] ^= 0x10;
+            ck_assert_int_lt(dum_scorer_load_memory(context, bytes, size, &part), DUM_OK);
+            bytes[cut] ^= 0x10;
+        }
+        free(bytes);
+        dum_scorer_destroy(loaded);
+        dum_scorer_destroy(scorer);
+        dum_context_destroy(context);
+    }
+}
+END_TEST
+
+START_TEST(bad_input)
+{
+    make_rows();
+    dum_context *context = open_context(NULL, 2, NULL);
+    static float data[ROWS * COLS];
+    double scores[ROWS];
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 3; i++) {
+        dum_scorer *scorer = make_scorer(context, _i);
+        memcpy(data, rows, sizeof data);
+        data[5 * COLS + 2] = bad[i];
+        ck_fails(fit(context, scorer, data, ROWS, COLS), DUM_ERR_NONFINITE, "row 5, column 2");
+        ck_assert_int_eq(dum_scorer_cols(scorer), 0);
+        ck_ok(fit(context, scorer, rows, ROWS, COLS));
+        ck_fails(dum_scorer_score(scorer, data, ROWS, COLS, 0, scores), DUM_ERR_NONFINITE, "row 5, column 2");
+        dum_scorer_destroy(scorer);
+    }
+    /* Constant and duplicate columns; one row over and over; values at the ends of float. */
+    for (int what = 0; what < 3; what++) {
+        for (int i = 0; i < ROWS * COLS; i++)
+            data[i] = what == 1            ? 2
+                      : i % COLS == 0      ? 7
+                      : what == 2 && i % 2 ? rows[i] * 1e36f
+                      : i % COLS == 2      ? rows[i - 1]
+                                           : rows[i];
+        dum_scorer *scorer = make_scorer(context, _i);
+        ck_ok(fit(context, scorer, data, ROWS, COLS));
+        ck_ok(dum_scorer_score(scorer, data, ROWS, COLS, 0, scores));
+        const float far[COLS] = {1e38f, -1e38f, 1e-40f, 0};
+        double score;
+        ck_ok(dum_scorer_score(scorer, far, 1, COLS, 0, &score));
+        ck_assert(isfinite(score));
+        for (int i = 0; i < ROWS; i++)
+            ck_assert(isfinite(scores[i]));
+        dum_scorer_destroy(scorer);
+    }
+    for (int64_t n = 1; n <= 3; n++)
+        for (int32_t cols = 1; cols <= COLS; cols += 3) {
+            dum_scorer *scorer = make_scorer(context, _i);
+            const dum_status status = fit(context, scorer, rows, n, cols);
+            ck_assert_msg(status == DUM_OK || (n == 1 && status == DUM_ERR_SHAPE), "%s", dum_error_message());
+            if (status == DUM_OK)
+                ck_ok(dum_scorer_score(scorer, rows, n, cols, 0, scores));
+            for (int64_t i = 0; i < n && status == DUM_OK; i++)
+                ck_assert(isfinite(scores[i]));
+            dum_scorer_destroy(scorer);
+        }
+    dum_context_destroy(context);
+}
+END_TEST
+
+START_TEST(shares_and_thresholds)
+{
+    make_rows();
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_scorer *scorer = make_scorer(context, _i);
+    ck_ok(dum_scorer_set_number(scorer, "holdout", 0.5));
+    ck_ok(fit(context, scorer, rows, ROWS - 1, COLS));
+    ck_assert_int_eq(dum_scorer_calibration_count(scorer), (ROWS - 1) / 2);
+    double threshold, score, p;
+    ck_ok(dum_scorer_threshold(scorer, 0.1, &threshold));
+    ck_ok(dum_scorer_score(scorer, rows + (ROWS - 1) * COLS, 1, COLS, 0, &score));
+    ck_ok(dum_scorer_pvalue(scorer, &score, 1, &p));
+    ck_assert_double_gt(score, threshold);
+    ck_assert_double_lt(p, 0.05);
+    float share[COLS] = {0};
+    ck_ok(dum_scorer_explain(scorer, rows + (ROWS - 1) * COLS, 1, COLS, 0, share, NULL));
+    ck_assert_float_eq_tol(share[0] + share[1] + share[2] + share[3], 1, 1e-5f);
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+}
+END_TEST
+
+static dum_status all_of_it(counter *c, int kind, int64_t fail_at)
+{
+    *c = (counter){.left = -1};
+    dum_context *context = open_context("ref", 1, c);
+    dum_scorer *scorer = make_scorer(context, kind), *loaded = NULL;
+    dum_dataset *data;
+    ck_ok(dum_scorer_set_number(scorer, "holdout", 0.3));
+    ck_ok(dum_dataset_from_memory(context, rows, 30, COLS, 0, &data));
+    c->made = 0;
+    c->left = fail_at;
+    unsigned char bytes[1 << 16];
+    size_t size;
+    float share[COLS];
+    double score;
+    dum_status status = dum_scorer_fit(scorer, data, NULL);
+    if (status == DUM_OK)
+        status = dum_scorer_score(scorer, rows, 1, COLS, 0, &score);
+    if (status == DUM_OK)
+        status = dum_scorer_explain(scorer, rows, 1, COLS, 0, share, NULL);
+    if (status == DUM_OK)
+        status = dum_scorer_save_memory(scorer, bytes, sizeof bytes, &size);
+    if (status == DUM_OK)
+        status = dum_scorer_load_memory(context, bytes, size, &loaded);
+    dum_scorer_destroy(loaded);
+    dum_scorer_destroy(scorer);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+    ck_assert_int_eq(c->live, 0);
+    return status;
+}
+
+START_TEST(failing_allocations)
+{
+    make_rows();
+    counter c;
+    ck_ok(all_of_it(&c, _i, -1));
+    const int64_t all = c.made;
+    for (int64_t i = 0; i < all; i++)
+        ck_assert_int_eq(all_of_it(&c, _i, i), DUM_ERR_NOMEM);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kinds");
+    TCase *cases = tcase_create("kinds");
+    const int kinds = dum_scorer_kind_count();
+    tcase_add_loop_test(cases, same_bits, 0, kinds);
+    tcase_add_loop_test(cases, bad_input, 0, kinds);
+    tcase_add_loop_test(cases, shares_and_thresholds, 0, kinds);
+    tcase_add_loop_test(cases, failing_allocations, 0, kinds);
+    suite_add_tcase(suite, cases);
+    return run_suite(suite);
+}

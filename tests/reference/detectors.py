@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""PyOD's scores of a few rows of each set, fitted on all of its rows as they are, for tests/data/test_detectors.py.
+
+HBOS: the histograms are PyOD's, but a value is looked up in the bin that it was counted in. PyOD looks one that lies on an
+edge up in the bin below (numpy.digitize with right=True), which on columns of few distinct values is another bin.
+
+Usage: detectors.py path/to/data detectors.json     (NumPy, PyOD; written with PyOD 3.6.7)"""
+import gzip
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pyod
+from pyod.models.copod import COPOD
+from pyod.models.ecod import ECOD
+from pyod.models.hbos import HBOS
+
+MOST_ROWS, SHOWN = 60000, 12
+
+
+def hbos(x):
+    model, score = HBOS(n_bins=10, alpha=0.1, tol=0.5).fit(x), np.zeros(len(x))
+    for j in range(x.shape[1]):
+        bins = np.clip(np.searchsorted(model.bin_edges_[:, j], x[:, j], side="right") - 1, 0, 9)
+        score -= np.log2(model.hist_[bins, j] + 0.1)
+    return score
+
+
+KINDS = {"copod": lambda x: COPOD().fit(x).decision_scores_, "ecod": lambda x: ECOD().fit(x).decision_scores_, "hbos": hbos}
+data, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+
+
+def load(path):
+    if path.exists():
+        return np.load(path)
+    with gzip.open(f"{path}.gz") as file:
+        return np.load(file)
+
+
+found = {"pyod": pyod.__version__, "sets": {}}
+for folder in sorted(p.parent for group in ("adbench", "uci") for p in (data / group).glob("*/X.npy*")):
+    x = load(folder / "X.npy").astype(np.float32).astype(np.float64)
+    if len(x) > MOST_ROWS or not np.isfinite(x).all():
+        continue
+    rows = np.linspace(0, len(x) - 1, SHOWN).astype(int)
+    scores = {kind: score(x)[rows].tolist() for kind, score in KINDS.items()}
+    found["sets"][f"{folder.parent.name}/{folder.name}"] = {"rows": rows.tolist(), "scores": scores}
+    print(folder.name, flush=True)
+out.write_text(json.dumps(found, sort_keys=True).replace('}, "', '},\n"') + "\n")
