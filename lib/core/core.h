@@ -158,7 +158,8 @@ enum {
     DUMI_RNG_EXPLORE,
     DUMI_RNG_HOLDOUT,
     DUMI_RNG_IMPUTE,
-    DUMI_RNG_BOOTSTRAP
+    DUMI_RNG_BOOTSTRAP,
+    DUMI_RNG_FOREST
 };
 
 typedef struct dumi_rng {

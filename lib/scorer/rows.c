@@ -19,22 +19,25 @@ dum_status dumi_rows_read(dum_context *context, const dum_dataset *data, const d
     DUMI_REQUIRE(options->checkpoint_path == NULL && options->checkpoint == NULL &&
                      options->resume_from == NULL,
                  DUM_ERR_ARGUMENT, "options of checkpoints are for scorer dum: this kind is fitted at once");
+    const int64_t kept = out != NULL || data->rows < READ_ROWS ? data->rows : READ_ROWS;
     float *rows;
-    DUMI_TRY(DUMI_NEW(context, rows, (size_t)data->rows * (size_t)data->cols));
+    DUMI_TRY(DUMI_NEW(context, rows, (size_t)kept * (size_t)data->cols));
     dum_status status = DUM_OK;
     for (int64_t first = 0; first < data->rows; first += READ_ROWS) {
         int64_t indices[READ_ROWS];
         const int64_t count = data->rows - first < READ_ROWS ? data->rows - first : READ_ROWS;
+        float *to = rows + (out != NULL ? first * data->cols : 0);
         for (int64_t i = 0; i < count; i++)
             indices[i] = first + i;
-        DUMI_GO(dumi_dataset_gather(data, indices, count, rows + first * data->cols));
-        for (int64_t i = first; i < first + count; i++)
-            DUMI_GO(check_row(rows + i * data->cols, data->cols, i));
+        DUMI_GO(dumi_dataset_gather(data, indices, count, to));
+        for (int64_t i = 0; i < count; i++)
+            DUMI_GO(check_row(to + i * data->cols, data->cols, first + i));
     }
-    *out = rows;
-    return DUM_OK;
 done:
-    dumi_free(context, rows);
+    if (status == DUM_OK && out != NULL)
+        *out = rows;
+    else
+        dumi_free(context, rows);
     return status;
 }
 

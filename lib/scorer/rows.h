@@ -5,7 +5,7 @@
 
 #include "scorer/scorer.h"
 
-/* All rows of a dataset, contiguous (the caller's to dumi_free). NONFINITE with row and column; ARGUMENT for
+/* All rows of a dataset, contiguous (the caller's to dumi_free); out NULL: only looks at them. NONFINITE with row and column; ARGUMENT for
  * fit options that such kinds have no use for. */
 dum_status dumi_rows_read(dum_context *context, const dum_dataset *data, const dum_fit_options *options,
                           float **out);

@@ -4,7 +4,7 @@
 
 /* The registry: a new kind is one line here and one file. */
 static const dumi_scorer_kind *const kinds[] = {&dumi_scorer_dum, &dumi_scorer_copod, &dumi_scorer_ecod,
-                                                &dumi_scorer_hbos};
+                                                &dumi_scorer_hbos, &dumi_scorer_iforest};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 const dumi_param dumi_scorer_holdout = {

@@ -48,7 +48,8 @@ struct dum_scorer {
     int64_t calibration_count;
 };
 
-extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_copod, dumi_scorer_ecod, dumi_scorer_hbos;
+extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_copod, dumi_scorer_ecod, dumi_scorer_hbos,
+    dumi_scorer_iforest;
 
 /* What each kind has at the head of its options. */
 enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS };

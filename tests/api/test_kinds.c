@@ -65,6 +65,8 @@ static dum_scorer *make_scorer(dum_context *context, int kind)
         ck_ok(dum_scorer_set_number(scorer, "steps", 10));
         ck_ok(dum_scorer_set_number(scorer, "width", 8));
     }
+    if (strcmp(dum_scorer_kind_name(kind), "iforest") == 0)
+        ck_ok(dum_scorer_set_number(scorer, "trees", 12));
     return scorer;
 }
 
@@ -192,8 +194,10 @@ START_TEST(shares_and_thresholds)
     ck_assert_double_gt(score, threshold);
     ck_assert_double_lt(p, 0.05);
     float share[COLS] = {0};
-    ck_ok(dum_scorer_explain(scorer, rows + (ROWS - 1) * COLS, 1, COLS, 0, share, NULL));
-    ck_assert_float_eq_tol(share[0] + share[1] + share[2] + share[3], 1, 1e-5f);
+    const dum_status explained = dum_scorer_explain(scorer, rows + (ROWS - 1) * COLS, 1, COLS, 0, share, NULL);
+    ck_assert(explained == DUM_OK || explained == DUM_ERR_UNSUPPORTED);
+    if (explained == DUM_OK)
+        ck_assert_float_eq_tol(share[0] + share[1] + share[2] + share[3], 1, 1e-5f);
     dum_scorer_destroy(scorer);
     dum_context_destroy(context);
 }
@@ -209,7 +213,7 @@ static dum_status all_of_it(counter *c, int kind, int64_t fail_at)
     ck_ok(dum_dataset_from_memory(context, rows, 30, COLS, 0, &data));
     c->made = 0;
     c->left = fail_at;
-    unsigned char bytes[1 << 16];
+    unsigned char bytes[1 << 15];
     size_t size;
     float share[COLS];
     double score;
@@ -218,6 +222,8 @@ static dum_status all_of_it(counter *c, int kind, int64_t fail_at)
         status = dum_scorer_score(scorer, rows, 1, COLS, 0, &score);
     if (status == DUM_OK)
         status = dum_scorer_explain(scorer, rows, 1, COLS, 0, share, NULL);
+    if (status == DUM_ERR_UNSUPPORTED)
+        status = DUM_OK;
     if (status == DUM_OK)
         status = dum_scorer_save_memory(scorer, bytes, sizeof bytes, &size);
     if (status == DUM_OK)
