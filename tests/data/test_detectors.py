@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The detectors against PyOD's scores of the same rows (tests/reference/detectors.json). Standard library only.
+"""The detectors against PyOD's scores of the same rows, and isolation forests against the mean AUROC of
+scikit-learn's (tests/reference/detectors.json). Standard library only.
 Usage: test_detectors.py path/to/dum path/to/detectors.json"""
 import gzip
 import json
@@ -11,8 +12,10 @@ import subprocess
 import sys
 import tempfile
 
-DUM, TABLE = sys.argv[1], json.loads(pathlib.Path(sys.argv[2]).read_text())["sets"]
+DUM, REFERENCE = sys.argv[1], json.loads(pathlib.Path(sys.argv[2]).read_text())
+TABLE = REFERENCE["sets"]
 TOLERANCE = 1e-4  # relative
+SEEDS, AUROC_TOLERANCE = 10, 0.01  # of the mean of so many forests
 
 if not os.environ.get("DUM_DATA"):
     print("skipped: DUM_DATA does not name a folder of data sets")
@@ -26,14 +29,34 @@ def vector(path):
     return struct.unpack(f"<{(len(raw) - start) // 8}d", raw[start:])
 
 
+def array(path, scratch):
+    if path.exists():
+        return path
+    copy = scratch / path.name
+    copy.write_bytes(gzip.decompress(pathlib.Path(f"{path}.gz").read_bytes()))
+    return copy
+
+
+def forest_auroc(name, seed, scratch):
+    x, y = array(data / name / "X.npy", scratch), array(data / name / "y.npy", scratch)
+    model, scores = scratch / "m.dum", scratch / "s.npy"
+    subprocess.run([DUM, "fit", "--quiet", "--scorer", "iforest", "--seed", str(seed), "--data", x, "--model", model], check=True)
+    subprocess.run([DUM, "score", "--data", x, "--model", model, "--out", scores], check=True)
+    done = subprocess.run([DUM, "eval", "--scores", scores, "--labels", y], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)["auroc"]
+
+
+for name, expected in REFERENCE["iforest"].items():
+    with tempfile.TemporaryDirectory() as scratch:
+        found = sum(forest_auroc(name, seed, pathlib.Path(scratch)) for seed in range(SEEDS)) / SEEDS
+    print(f"iforest, {name}: {found:.4f}, scikit-learn {expected:.4f}", flush=True)
+    assert abs(found - expected) <= AUROC_TOLERANCE, f"{name}: {found} is not {expected}"
+
 worst, compared = {}, 0
 for name, expected in TABLE.items():
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        x = data / name / "X.npy"
-        if not x.exists():
-            x = scratch / "X.npy"
-            x.write_bytes(gzip.decompress(pathlib.Path(data / name / "X.npy.gz").read_bytes()))
+        x = array(data / name / "X.npy", scratch)
         for kind, scores in expected["scores"].items():
             subprocess.run([DUM, "fit", "--quiet", "--scorer", kind, "--data", x, "--model", scratch / "m.dum"], check=True)
             subprocess.run([DUM, "score", "--data", x, "--model", scratch / "m.dum", "--out", scratch / "s.npy"], check=True)

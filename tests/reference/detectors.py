@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""PyOD's scores of a few rows of each set, fitted on all of its rows as they are, for tests/data/test_detectors.py.
+"""PyOD's scores of a few rows of each set, fitted on all of its rows as they are, and the mean AUROC of scikit-learn's
+isolation forests, for tests/data/test_detectors.py.
 
 HBOS: the histograms are PyOD's, but a value is looked up in the bin that it was counted in. PyOD looks one that lies on an
 edge up in the bin below (numpy.digitize with right=True), which on columns of few distinct values is another bin.
 
-Usage: detectors.py path/to/data detectors.json     (NumPy, PyOD; written with PyOD 3.6.7)"""
+Usage: detectors.py path/to/data detectors.json     (NumPy, PyOD, scikit-learn; written with PyOD 3.6.7)"""
 import gzip
 import json
 import pathlib
@@ -16,6 +17,8 @@ import pyod
 from pyod.models.copod import COPOD
 from pyod.models.ecod import ECOD
 from pyod.models.hbos import HBOS
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
 
 MOST_ROWS, SHOWN = 60000, 12
 
@@ -39,7 +42,14 @@ def load(path):
         return np.load(file)
 
 
-found = {"pyod": pyod.__version__, "sets": {}}
+# One forest is one draw: the mean AUROC of many.
+FORESTS, SEEDS = ["annthyroid", "breastw", "cardio", "letter", "mnist", "pima", "satimage-2", "thyroid", "wdbc", "wilt"], 25
+found = {"pyod": pyod.__version__, "sets": {}, "iforest": {}}
+for name in FORESTS:
+    folder = data / "adbench" / f"tabular-{name}"
+    x, y = load(folder / "X.npy").astype(np.float32), load(folder / "y.npy").astype(int)
+    found["iforest"][f"adbench/tabular-{name}"] = np.mean(
+        [roc_auc_score(y, -IsolationForest(random_state=seed).fit(x).score_samples(x)) for seed in range(SEEDS)])
 for folder in sorted(p.parent for group in ("adbench", "uci") for p in (data / group).glob("*/X.npy*")):
     x = load(folder / "X.npy").astype(np.float32).astype(np.float64)
     if len(x) > MOST_ROWS or not np.isfinite(x).all():
