@@ -21,6 +21,29 @@
                       dum_error_message(), text);                                                              \
     } while (0)
 
+/* The host's allocator, which counts, and fails from the allocation numbered `left` on once; negative: never. */
+typedef struct {
+    int64_t left, made, live;
+} allocation_counter;
+
+static inline void *counted_alloc(void *user, size_t size, size_t align)
+{
+    allocation_counter *c = user;
+    c->made++;
+    if (c->left-- == 0)
+        return NULL;
+    void *pointer = aligned_alloc(align, (size + align - 1) / align * align);
+    c->live += pointer != NULL;
+    return pointer;
+}
+
+static inline void counted_free(void *user, void *pointer, size_t size)
+{
+    (void)size;
+    ((allocation_counter *)user)->live--;
+    free(pointer);
+}
+
 static inline int run_suite(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);

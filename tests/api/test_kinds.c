@@ -17,39 +17,15 @@ static void make_rows(void)
         rows[(ROWS - 1) * COLS + j] = 30; /* an outlier */
 }
 
-/* Allocations that may be made to fail. */
-typedef struct {
-    int64_t left, made, live;
-} counter;
-
-static void *count_alloc(void *user, size_t size, size_t align)
-{
-    counter *c = user;
-    c->made++;
-    if (c->left == 0)
-        return NULL;
-    c->left--;
-    void *pointer = aligned_alloc(align, (size + align - 1) / align * align);
-    c->live += pointer != NULL;
-    return pointer;
-}
-
-static void count_free(void *user, void *pointer, size_t size)
-{
-    (void)size;
-    ((counter *)user)->live--;
-    free(pointer);
-}
-
-static dum_context *open_context(const char *backend, int32_t threads, counter *c)
+static dum_context *open_context(const char *backend, int32_t threads, allocation_counter *c)
 {
     dum_context_options options;
     DUM_INIT(options);
     options.backend = backend;
     options.threads = threads;
     if (c != NULL) {
-        options.alloc = count_alloc;
-        options.free = count_free;
+        options.alloc = counted_alloc;
+        options.free = counted_free;
         options.alloc_user = c;
     }
     dum_context *context;
@@ -203,9 +179,9 @@ START_TEST(shares_and_thresholds)
 }
 END_TEST
 
-static dum_status all_of_it(counter *c, int kind, int64_t fail_at)
+static dum_status all_of_it(allocation_counter *c, int kind, int64_t fail_at)
 {
-    *c = (counter){.left = -1};
+    *c = (allocation_counter){.left = -1};
     dum_context *context = open_context("ref", 1, c);
     dum_scorer *scorer = make_scorer(context, kind), *loaded = NULL;
     dum_dataset *data;
@@ -239,7 +215,7 @@ static dum_status all_of_it(counter *c, int kind, int64_t fail_at)
 START_TEST(failing_allocations)
 {
     make_rows();
-    counter c;
+    allocation_counter c;
     ck_ok(all_of_it(&c, _i, -1));
     const int64_t all = c.made;
     for (int64_t i = 0; i < all; i++)

@@ -312,39 +312,15 @@ START_TEST(wrong_checkpoints_are_refused)
 END_TEST
 
 /* Each allocation of a fit with checkpoints, and of one that goes on from them, made to fail in turn. */
-typedef struct {
-    int64_t left; /* allocations that still succeed; negative: all do */
-    int64_t made, live;
-} counter;
-
-static void *count_alloc(void *user, size_t size, size_t align)
+static dum_status fit_twice(allocation_counter *c, int64_t fail_at)
 {
-    counter *c = user;
-    c->made++;
-    if (c->left == 0)
-        return NULL;
-    c->left--;
-    void *pointer = aligned_alloc(align, (size + align - 1) / align * align);
-    c->live += pointer != NULL;
-    return pointer;
-}
-
-static void count_free(void *user, void *pointer, size_t size)
-{
-    (void)size;
-    ((counter *)user)->live--;
-    free(pointer);
-}
-
-static dum_status fit_twice(counter *c, int64_t fail_at)
-{
-    *c = (counter){.left = -1};
+    *c = (allocation_counter){.left = -1};
     dum_context_options options;
     DUM_INIT(options);
     options.backend = "ref";
     options.threads = 1;
-    options.alloc = count_alloc;
-    options.free = count_free;
+    options.alloc = counted_alloc;
+    options.free = counted_free;
     options.alloc_user = c;
     dum_context *context;
     ck_ok(dum_context_create(&options, &context));
@@ -374,7 +350,7 @@ static dum_status fit_twice(counter *c, int64_t fail_at)
 
 START_TEST(failing_allocations)
 {
-    counter c;
+    allocation_counter c;
     ck_ok(fit_twice(&c, -1));
     const int64_t all = c.made;
     ck_assert_int_gt(all, 100);
