@@ -30,11 +30,11 @@ for part in ${*:-gcc clang asan tsan lint}; do
         run clang
         ;;
     asan)
-        build asan gcc g++ -Db_sanitize=address,undefined -Doptimization=1
+        build asan gcc g++ -Db_sanitize=address,undefined -Doptimization=2
         run asan
         ;;
     tsan)
-        build tsan gcc g++ -Db_sanitize=thread -Doptimization=1
+        build tsan gcc g++ -Db_sanitize=thread -Doptimization=2
         run tsan hosts
         ;;
     lint)

@@ -296,9 +296,9 @@ def test_stopping(scratch):
 def test_checkpoints(scratch):
     """A fit killed outright goes on from its checkpoint to the model that it would have been."""
     whole, model, checkpoint = scratch / "whole.dum", scratch / "resumed.dum", scratch / "c.dum"
-    settings = ["--quiet", "--data", WDBC, "--label-column", "malignant", "--set", "steps=3000", "--set", "width=32"]
+    settings = ["--quiet", "--data", WDBC, "--label-column", "malignant", "--set", "steps=1500", "--set", "width=32"]
     run("fit", *settings, "--model", whole)
-    resumable = [*settings, "--model", model, "--checkpoint", checkpoint, "--checkpoint-epochs", 2, "--resume"]
+    resumable = [*settings, "--model", model, "--checkpoint", checkpoint, "--checkpoint-epochs", 20, "--resume"]
     child = subprocess.Popen([DUM, "fit", *map(str, resumable)])
     until = time.monotonic() + 60
     while not checkpoint.exists() and child.poll() is None and time.monotonic() < until:
