@@ -131,6 +131,8 @@ START_TEST(gemm_matches)
             one_gemm(&p, &rng, m, 83, 300, flags);
         }
     one_gemm(&p, &rng, 400, 48, 1024, 4);
+    one_gemm(&p, &rng, 400, 128, 300, 0); /* B in place, A packed */
+    one_gemm(&p, &rng, 8, 128, 1024, 0);
     for (uint32_t precision = DUMI_FLOAT32; precision <= DUMI_INT8; precision++)
         for (int32_t m = 1; m <= 300; m += m < 8 ? 1 : 97)
             one_gemm(&p, &rng, m, 150, 300, 4 + 16 + 64 + 128 * precision);

@@ -133,7 +133,7 @@ static void multiply_block(block *b)
             /* The whole column of tiles in one loop: a call for each would cost a twentieth of its time. */
             dumi_direct d = {b->deep,  b->add, left, b->a_row, b->a_col,     right,
                              b->b_row, 0,      c,    b->c_row, b->precision, NULL};
-            dumi_blis_direct_rows(b->rows, step, &d);
+            dumi_blis_direct_rows(b->rows, step, b->a_panel, &d);
             done = 1;
             continue;
         }

@@ -34,8 +34,8 @@ typedef struct {
 
 /* Does some of the `panels` side by side; returns how many. */
 int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d);
-/* One panel, any number of rows, `step` at a time. */
-void dumi_blis_direct_rows(int32_t rows, int32_t step, dumi_direct *d);
+/* One panel, any number of rows, `step` at a time, whose parts of A lie a_panel apart. */
+void dumi_blis_direct_rows(int32_t rows, int32_t step, int64_t a_panel, dumi_direct *d);
 bool dumi_blis_direct_runs(void);
 
 enum { DUMI_MOST_MR = 64, DUMI_MOST_NR = 64 };
