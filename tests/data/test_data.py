@@ -3,31 +3,18 @@
 """The main job on real data: fits and scores sets found by DUM_DATA with the default options, and compares the
 AUROC with the one in docs/detection.json, so that the table cannot go stale. Standard library only.
 Usage: test_data.py path/to/dum path/to/detection.json"""
-import gzip
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
+from sets import array, data
+
 DUM, TABLE = sys.argv[1], json.loads(pathlib.Path(sys.argv[2]).read_text())
 SETS = ["adbench/tabular-breastw", "adbench/tabular-cardio", "adbench/tabular-wdbc", "adbench/resnet18-mvtec-ad-carpet",
         "adbench/vit-mvtec-ad-bottle", "uci/ionosphere", "uci/pima"]
 TOLERANCE = 0.01  # another processor rounds differently, and training carries that on
-
-if not os.environ.get("DUM_DATA"):
-    print("skipped: DUM_DATA does not name a folder of data sets")
-    sys.exit(77)
-data = pathlib.Path(os.environ["DUM_DATA"])
-
-
-def array(path, scratch):
-    if path.exists():
-        return path
-    copy = scratch / path.name
-    copy.write_bytes(gzip.decompress(pathlib.Path(f"{path}.gz").read_bytes()))
-    return copy
 
 
 def auroc(folder, scratch):

@@ -3,38 +3,25 @@
 """The detectors against PyOD's scores of the same rows, and isolation forests against the mean AUROC of
 scikit-learn's (tests/reference/detectors.json). Standard library only.
 Usage: test_detectors.py path/to/dum path/to/detectors.json"""
-import gzip
 import json
-import os
 import pathlib
 import struct
 import subprocess
 import sys
 import tempfile
 
+from sets import array, data
+
 DUM, REFERENCE = sys.argv[1], json.loads(pathlib.Path(sys.argv[2]).read_text())
 TABLE = REFERENCE["sets"]
 TOLERANCE = 1e-4  # relative
 SEEDS, AUROC_TOLERANCE = 10, 0.01  # of the mean of so many forests
-
-if not os.environ.get("DUM_DATA"):
-    print("skipped: DUM_DATA does not name a folder of data sets")
-    sys.exit(77)
-data = pathlib.Path(os.environ["DUM_DATA"])
 
 
 def vector(path):
     raw = path.read_bytes()
     start = 10 + int.from_bytes(raw[8:10], "little")
     return struct.unpack(f"<{(len(raw) - start) // 8}d", raw[start:])
-
-
-def array(path, scratch):
-    if path.exists():
-        return path
-    copy = scratch / path.name
-    copy.write_bytes(gzip.decompress(pathlib.Path(f"{path}.gz").read_bytes()))
-    return copy
 
 
 def forest_auroc(name, seed, scratch):
