@@ -4,6 +4,7 @@
 #include "scorer/rows.h"
 
 #include <math.h>
+#include <stddef.h>
 
 enum { BINS = DUMI_SCORER_PARAMS, ALPHA, TOLERANCE, PARAMS };
 
@@ -21,76 +22,35 @@ static const dumi_param *param(int32_t index)
 }
 
 typedef struct {
-    dum_context *context;
-    int32_t cols, bins;
+    dumi_state head;
+    int64_t cols, bins;
     double tolerance;
     double *least, *width; /* of each column: where its bins begin, and how wide one is */
-    double *surprise;      /* cols x bins: -log2(density + alpha) */
+    double *surprise;      /* columns x bins: -log2(density + alpha) */
     double *rarest;        /* the largest of each column */
 } histograms;
 
-static void destroy(void *state)
-{
-    histograms *h = state;
-    if (h == NULL)
-        return;
-    dum_context *context = h->context;
-    dumi_free(context, h->least);
-    dumi_free(context, h->surprise);
-    dumi_free(context, h);
-    dum_context_destroy(context);
-}
-
-static dum_status create(dum_context *context, const double *values, int32_t cols, histograms **out)
-{
-    histograms *h;
-    DUMI_TRY(DUMI_NEW(context, h, 1));
-    *h = (histograms){.context = dumi_context_keep(context),
-                      .cols = cols,
-                      .bins = (int32_t)values[BINS],
-                      .tolerance = values[TOLERANCE]};
-    h->least = dumi_alloc(context, 3 * (size_t)cols, sizeof *h->least);
-    h->surprise =
-        h->least != NULL ? dumi_alloc(context, (size_t)cols * (size_t)h->bins, sizeof *h->surprise) : NULL;
-    if (h->surprise == NULL) {
-        const dum_status status = dumi_status();
-        destroy(h);
-        return status;
-    }
-    h->width = h->least + cols;
-    h->rarest = h->width + cols;
-    *out = h;
-    return DUM_OK;
-}
+enum { BIN_COUNT = 1 };
 
 /* The bin of a value; -1 and `bins` outside. The largest value belongs to the last bin. */
-static int32_t bin_of(const histograms *h, int32_t j, double value)
+static int64_t bin_of(const histograms *h, int64_t j, double value)
 {
     const double least = h->least[j], width = h->width[j];
     if (value < least)
         return -1;
     const double at = floor((value - least) / width);
-    int32_t bin = at < h->bins ? (int32_t)at : h->bins;
+    int64_t bin = at < (double)h->bins ? (int64_t)at : h->bins;
     /* Rounding: the edge itself decides. */
-    if (bin < h->bins && bin > 0 && value < least + bin * width)
+    if (bin < h->bins && bin > 0 && value < least + (double)bin * width)
         bin--;
-    else if (bin + 1 < h->bins && value >= least + (bin + 1) * width)
+    else if (bin + 1 < h->bins && value >= least + (double)(bin + 1) * width)
         bin++;
-    return bin == h->bins && value <= least + h->bins * width ? h->bins - 1 : bin;
+    return bin == h->bins && value <= least + (double)h->bins * width ? h->bins - 1 : bin;
 }
 
-static void find_rarest(histograms *h)
+static void count_column(const histograms *h, int64_t j, const float *rows, int64_t n, double alpha)
 {
-    for (int32_t j = 0; j < h->cols; j++) {
-        h->rarest[j] = h->surprise[(int64_t)j * h->bins];
-        for (int32_t b = 1; b < h->bins; b++)
-            h->rarest[j] = fmax(h->rarest[j], h->surprise[(int64_t)j * h->bins + b]);
-    }
-}
-
-static void count_column(histograms *h, int32_t j, const float *rows, int64_t n, double alpha)
-{
-    double least = (double)rows[j], most = least, *surprise = h->surprise + (int64_t)j * h->bins;
+    double least = (double)rows[j], most = least, *surprise = h->surprise + j * h->bins;
     for (int64_t i = 1; i < n; i++) {
         least = fmin(least, (double)rows[i * h->cols + j]);
         most = fmax(most, (double)rows[i * h->cols + j]);
@@ -100,43 +60,81 @@ static void count_column(histograms *h, int32_t j, const float *rows, int64_t n,
         most += 0.5;
     }
     h->least[j] = least;
-    h->width[j] = (most - least) / h->bins;
-    for (int32_t b = 0; b < h->bins; b++)
+    h->width[j] = (most - least) / (double)h->bins;
+    for (int64_t b = 0; b < h->bins; b++)
         surprise[b] = 0;
     for (int64_t i = 0; i < n; i++) {
-        const int32_t bin = bin_of(h, j, (double)rows[i * h->cols + j]);
+        const int64_t bin = bin_of(h, j, (double)rows[i * h->cols + j]);
         surprise[bin < 0 ? 0 : bin < h->bins ? bin : h->bins - 1] += 1;
     }
-    for (int32_t b = 0; b < h->bins; b++)
+    for (int64_t b = 0; b < h->bins; b++)
         surprise[b] = -log2(surprise[b] / ((double)n * h->width[j]) + alpha);
 }
 
-static dum_status fit(dum_context *context, const double *values, const void *old, const dum_dataset *data,
-                      const dum_fit_options *options, void **state)
+static dum_status ready(const double *values, void *state)
 {
-    (void)old;
-    float *rows;
-    DUMI_TRY(dumi_rows_read(context, data, options, &rows));
-    histograms *h = NULL;
-    const dum_status status = create(context, values, data->cols, &h);
-    if (status == DUM_OK) {
-        for (int32_t j = 0; j < h->cols; j++)
-            count_column(h, j, rows, data->rows, values[ALPHA]);
-        find_rarest(h);
-        *state = h;
+    histograms *h = state;
+    h->cols = h->head.sizes[DUMI_COLS];
+    h->bins = h->head.sizes[BIN_COUNT];
+    h->tolerance = values[TOLERANCE];
+    DUMI_TRY(DUMI_NEW(h->head.context, h->rarest, h->cols));
+    for (int64_t j = 0; j < h->cols; j++) {
+        DUMI_REQUIRE(h->width[j] > 0, DUM_ERR_FORMAT, "tensor hbos.width: element %lld is not positive",
+                     (long long)j);
+        h->rarest[j] = h->surprise[j * h->bins];
+        for (int64_t b = 1; b < h->bins; b++)
+            h->rarest[j] = fmax(h->rarest[j], h->surprise[j * h->bins + b]);
     }
-    dumi_free(context, rows);
-    return status;
+    return DUM_OK;
 }
 
-static double surprise_at(const histograms *h, int32_t j, double value)
+static void release(void *state)
 {
-    const double *surprise = h->surprise + (int64_t)j * h->bins, reach = h->tolerance * h->width[j];
-    const int32_t bin = bin_of(h, j, value);
+    histograms *h = state;
+    dumi_free(h->head.context, h->rarest);
+}
+
+static const dumi_array arrays[] = {
+    {"hbos.least", DUMI_F64, offsetof(histograms, least), DUMI_COLS, DUMI_VECTOR},
+    {"hbos.width", DUMI_F64, offsetof(histograms, width), DUMI_COLS, DUMI_VECTOR},
+    {"hbos.surprise", DUMI_F64, offsetof(histograms, surprise), DUMI_COLS, BIN_COUNT},
+};
+static const dumi_layout layout = {
+    .bytes = sizeof(histograms), .count = 3, .arrays = arrays, .ready = ready, .release = release};
+
+typedef struct {
+    const histograms *h;
+    const dumi_fitting *f;
+} counting;
+
+static void count_task(void *argument, int64_t col, int32_t worker)
+{
+    (void)worker;
+    const counting *c = argument;
+    count_column(c->h, col, c->f->rows, c->f->count, c->f->values[ALPHA]);
+}
+
+static dum_status fit(dumi_fitting *f, void **state)
+{
+    const int64_t sizes[DUMI_STATE_SIZES] = {[DUMI_COLS] = f->cols, [BIN_COUNT] = (int64_t)f->values[BINS]};
+    histograms *h;
+    DUMI_TRY(dumi_state_create(f->context, &layout, sizes, (void **)&h));
+    h->cols = f->cols;
+    h->bins = sizes[BIN_COUNT];
+    counting c = {h, f};
+    dumi_parallel(f->context, f->context->threads, f->cols, 20.0 * (double)f->count * f->cols, count_task, &c);
+    return dumi_state_ready(f->values, h, state);
+}
+
+static double surprise_at(const histograms *h, int64_t j, double value)
+{
+    const double *surprise = h->surprise + j * h->bins, reach = h->tolerance * h->width[j];
+    const int64_t bin = bin_of(h, j, value);
     if (bin < 0)
         return h->least[j] - value <= reach ? surprise[0] : h->rarest[j];
     if (bin == h->bins)
-        return value - (h->least[j] + h->bins * h->width[j]) <= reach ? surprise[h->bins - 1] : h->rarest[j];
+        return value - (h->least[j] + (double)h->bins * h->width[j]) <= reach ? surprise[h->bins - 1]
+                                                                              : h->rarest[j];
     return surprise[bin];
 }
 
@@ -145,77 +143,25 @@ static double score_row(const void *state, const float *row, float *parts)
 {
     const histograms *h = state;
     double sum = 0;
-    for (int32_t j = 0; j < h->cols; j++) {
+    for (int64_t j = 0; j < h->cols; j++) {
         const double part = surprise_at(h, j, (double)row[j]);
         sum += part;
         if (parts == NULL)
             continue;
         double least = part;
-        for (int32_t b = 0; b < h->bins; b++)
-            least = fmin(least, h->surprise[(int64_t)j * h->bins + b]);
+        for (int64_t b = 0; b < h->bins; b++)
+            least = fmin(least, h->surprise[j * h->bins + b]);
         parts[j] = (float)(part - least);
     }
     return sum;
 }
 
-static dum_status score(const double *values, void *state, const float *data, int64_t rows, int32_t cols,
-                        int64_t row_stride, double *scores)
-{
-    (void)values;
-    const histograms *h = state;
-    return dumi_rows_score(h->context, score_row, h, 10.0 * cols, data, rows, cols, row_stride, scores);
-}
-
-static dum_status explain(const double *values, void *state, int64_t row, float *x, float *scratch,
-                          float *share, float *deviation)
-{
-    (void)values;
-    (void)scratch;
-    return dumi_rows_explain(score_row, state, ((histograms *)state)->cols, row, x, share, deviation);
-}
-
-static dum_status write_state(const void *state, const void *prepared, dumi_model_writer *writer)
-{
-    (void)prepared;
-    const histograms *h = state;
-    DUMI_TRY(dumi_writer_tensor(writer, "hbos.least", DUMI_F64, h->cols, 0, h->least));
-    DUMI_TRY(dumi_writer_tensor(writer, "hbos.width", DUMI_F64, h->cols, 0, h->width));
-    return dumi_writer_tensor(writer, "hbos.surprise", DUMI_F64, h->cols, h->bins, h->surprise);
-}
-
-static dum_status read_state(dum_context *context, const dumi_reader *reader, const double *values,
-                             int32_t *cols, void **state)
-{
-    const dumi_tensor *surprise = dumi_reader_find(reader, "hbos.surprise");
-    DUMI_REQUIRE(surprise != NULL && surprise->rank == 2 && surprise->dtype == DUMI_F64 &&
-                     surprise->shape[0] >= 1 && surprise->shape[0] <= INT32_MAX &&
-                     surprise->shape[1] == (int64_t)values[BINS],
-                 DUM_ERR_FORMAT, "tensor hbos.surprise is missing or its shape does not fit the options");
-    histograms *h = NULL;
-    DUMI_TRY(create(context, values, (int32_t)surprise->shape[0], &h));
-    dum_status status;
-    DUMI_GO(dumi_reader_copy(reader, "hbos.least", DUMI_F64, h->cols, 0, h->least));
-    DUMI_GO(dumi_reader_copy(reader, "hbos.width", DUMI_F64, h->cols, 0, h->width));
-    DUMI_GO(dumi_reader_copy(reader, "hbos.surprise", DUMI_F64, h->cols, h->bins, h->surprise));
-    for (int32_t j = 0; j < h->cols; j++)
-        if (!(h->width[j] > 0))
-            DUMI_GO(dumi_fail(DUM_ERR_FORMAT, "tensor hbos.width: element %d is not positive", j));
-    find_rarest(h);
-    *cols = h->cols;
-    *state = h;
-    return DUM_OK;
-done:
-    destroy(h);
-    return status;
-}
-
 const dumi_scorer_kind dumi_scorer_hbos = {
     .name = "hbos",
     .params = {"scorer hbos", PARAMS, param},
-    .fit = fit,
-    .destroy = destroy,
-    .score = score,
-    .explain = explain,
-    .write = write_state,
-    .read = read_state,
+    .fit_rows = fit,
+    .layout = &layout,
+    .row = score_row,
+    .row_cost = 10,
+    .row_explains = true,
 };

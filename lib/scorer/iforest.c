@@ -3,6 +3,7 @@
 #include "scorer/rows.h"
 
 #include <math.h>
+#include <stddef.h>
 
 enum { TREES = DUMI_SCORER_PARAMS, SAMPLE, SEED, PARAMS };
 
@@ -30,42 +31,14 @@ enum { NODE_FLOATS = 4 };
 _Static_assert(sizeof(node) == NODE_FLOATS * sizeof(float), "a node is written as four floats");
 
 typedef struct {
-    dum_context *context;
-    int32_t cols, trees;
-    float shape
-        [2]; /* for the model file: columns, and the mean length of a path, by which lengths are measured */
+    dumi_state head;
+    float *shape;    /* columns, and the mean length of a path, by which lengths are measured */
     int64_t *starts; /* of each tree in nodes; and the end */
     node *nodes;
 } forest;
 
-static void destroy(void *state)
-{
-    forest *f = state;
-    if (f == NULL)
-        return;
-    dum_context *context = f->context;
-    dumi_free(context, f->starts);
-    dumi_free(context, f->nodes);
-    dumi_free(context, f);
-    dum_context_destroy(context);
-}
-
-static dum_status create(dum_context *context, int32_t cols, int32_t trees, int64_t nodes, forest **out)
-{
-    forest *f;
-    DUMI_TRY(DUMI_NEW(context, f, 1));
-    *f = (forest){.context = dumi_context_keep(context), .cols = cols, .trees = trees};
-    f->shape[0] = (float)cols;
-    f->starts = dumi_alloc(context, (size_t)trees + 1, sizeof *f->starts);
-    f->nodes = f->starts != NULL ? dumi_alloc(context, (size_t)nodes, sizeof *f->nodes) : NULL;
-    if (f->nodes == NULL) {
-        const dum_status status = dumi_status();
-        destroy(f);
-        return status;
-    }
-    *out = f;
-    return DUM_OK;
-}
+enum { NODES = 1, STARTS, NODE_SIZE, SHAPE_SIZE };
+enum { SHAPE_COLS, SHAPE_USUAL, SHAPE_FLOATS };
 
 /* Mean length of an unsuccessful search in a binary tree of n rows (Liu et al., equation 1). */
 static double usual_length(double n)
@@ -89,7 +62,7 @@ typedef struct {
 /* A random feature that is not constant among the node's rows, and where to cut it; false: there is none. */
 static bool choose_cut(grower *g, int32_t first, int32_t count, int32_t *feature, float *cut)
 {
-    const int32_t cols = g->f->cols;
+    const int32_t cols = (int32_t)g->f->head.sizes[DUMI_COLS];
     for (int32_t j = 0; j < cols; j++)
         g->features[j] = j;
     for (int32_t left = cols; left > 0; left--) {
@@ -117,7 +90,7 @@ static int32_t partition(const grower *g, int32_t first, int32_t count, int32_t 
     int32_t below = first;
     for (int32_t i = first; i < first + count; i++) {
         const int32_t row = g->order[i];
-        if (g->rows[(int64_t)row * g->f->cols + feature] < cut) {
+        if (g->rows[row * g->f->head.sizes[DUMI_COLS] + feature] < cut) {
             g->order[i] = g->order[below];
             g->order[below++] = row;
         }
@@ -158,11 +131,47 @@ static dum_status grow_tree(grower *g, const dum_dataset *data, uint64_t seed, i
     return DUM_OK;
 }
 
+/* Every path must end: children lie behind their parent, within its tree. */
+static dum_status check(const double *values, void *state)
+{
+    (void)values;
+    forest *f = state;
+    const int64_t nodes = f->head.sizes[NODES], trees = f->head.sizes[STARTS] - 1;
+    DUMI_REQUIRE(f->head.sizes[NODE_SIZE] == NODE_FLOATS && f->head.sizes[SHAPE_SIZE] == SHAPE_FLOATS,
+                 DUM_ERR_FORMAT, "tensor iforest.nodes or iforest.shape has not the usual shape");
+    const float cols = f->shape[SHAPE_COLS];
+    DUMI_REQUIRE(cols >= 1 && cols < 16777216 && cols == floorf(cols), DUM_ERR_FORMAT,
+                 "tensor iforest.shape: the number of columns is not usable");
+    f->head.sizes[DUMI_COLS] = (int64_t)cols;
+    DUMI_REQUIRE(trees >= 1 && f->starts[0] == 0 && f->starts[trees] == nodes && f->shape[SHAPE_USUAL] >= 0,
+                 DUM_ERR_FORMAT, "tensor iforest.starts or iforest.shape does not fit the nodes");
+    for (int64_t t = 0; t < trees; t++) {
+        DUMI_REQUIRE(f->starts[t] >= 0 && f->starts[t] < f->starts[t + 1] && f->starts[t + 1] <= nodes,
+                     DUM_ERR_FORMAT, "tensor iforest.starts: tree %lld is empty or outside", (long long)t);
+        for (int64_t i = f->starts[t]; i < f->starts[t + 1]; i++) {
+            const node *n = &f->nodes[i];
+            const float left = (float)(f->starts[t + 1] - i);
+            const bool leaf = n->feature == -1;
+            DUMI_REQUIRE(leaf || (n->feature >= 0 && n->feature < cols && n->feature == floorf(n->feature) &&
+                                  n->right >= 2 && n->right < left && n->right == floorf(n->right)),
+                         DUM_ERR_FORMAT, "tensor iforest.nodes: node %lld leads nowhere", (long long)i);
+        }
+    }
+    return DUM_OK;
+}
+
+static const dumi_array arrays[] = {
+    {"iforest.nodes", DUMI_F32, offsetof(forest, nodes), NODES, NODE_SIZE},
+    {"iforest.starts", DUMI_I64, offsetof(forest, starts), STARTS, DUMI_VECTOR},
+    {"iforest.shape", DUMI_F32, offsetof(forest, shape), SHAPE_SIZE, DUMI_VECTOR},
+};
+static const dumi_layout layout = {.bytes = sizeof(forest), .count = 3, .arrays = arrays, .ready = check};
+
 static dum_status fit(dum_context *context, const double *values, const void *old, const dum_dataset *data,
                       const dum_fit_options *options, void **state)
 {
     (void)old;
-    DUMI_TRY(dumi_rows_read(context, data, options, NULL));
+    DUMI_TRY(dumi_rows_check(context, data, options));
     const int32_t trees = (int32_t)values[TREES];
     const int32_t sample = (int32_t)(values[SAMPLE] < (double)data->rows ? values[SAMPLE] : (double)data->rows);
     grower g = {.deepest = (int32_t)ceil(log2(sample))};
@@ -171,8 +180,14 @@ static dum_status fit(dum_context *context, const double *values, const void *ol
     dum_status status;
     DUMI_REQUIRE(data->cols < 1 << 24, DUM_ERR_LIMIT, "the data have %d columns, iforest takes fewer than %d",
                  data->cols, 1 << 24);
-    DUMI_GO(create(context, data->cols, trees, (int64_t)trees * (2 * (int64_t)sample - 1), &g.f));
-    g.f->shape[1] = (float)usual_length(sample);
+    const int64_t sizes[DUMI_STATE_SIZES] = {[DUMI_COLS] = data->cols,
+                                             [NODES] = trees * (2 * (int64_t)sample - 1),
+                                             [STARTS] = trees + 1,
+                                             [NODE_SIZE] = NODE_FLOATS,
+                                             [SHAPE_SIZE] = SHAPE_FLOATS};
+    DUMI_GO(dumi_state_create(context, &layout, sizes, (void **)&g.f));
+    g.f->shape[SHAPE_COLS] = (float)data->cols;
+    g.f->shape[SHAPE_USUAL] = (float)usual_length(sample);
     DUMI_GO(DUMI_NEW(context, indices, sample));
     DUMI_GO(DUMI_NEW(context, rows, (size_t)sample * (size_t)data->cols));
     DUMI_GO(DUMI_NEW(context, g.order, sample));
@@ -180,10 +195,11 @@ static dum_status fit(dum_context *context, const double *values, const void *ol
     g.rows = rows;
     for (int32_t t = 0; t < trees; t++)
         DUMI_GO(grow_tree(&g, data, (uint64_t)values[SEED], t, sample, indices, rows));
+    g.f->head.sizes[NODES] = g.next;
     *state = g.f;
     g.f = NULL;
 done:
-    destroy(g.f);
+    dumi_state_destroy(g.f);
     dumi_free(context, indices);
     dumi_free(context, rows);
     dumi_free(context, g.order);
@@ -196,87 +212,23 @@ static double score_row(const void *state, const float *row, float *parts)
 {
     (void)parts;
     const forest *f = state;
+    const int64_t trees = f->head.sizes[STARTS] - 1;
     double sum = 0;
-    for (int32_t t = 0; t < f->trees; t++) {
+    for (int64_t t = 0; t < trees; t++) {
         const node *n = &f->nodes[f->starts[t]];
         while (n->feature >= 0)
             n += row[(int32_t)n->feature] < n->cut ? 1 : (ptrdiff_t)n->right;
         sum += (double)n->length;
     }
-    return f->shape[1] > 0 ? exp2(-sum / f->trees / (double)f->shape[1]) : 0.5;
-}
-
-static dum_status score(const double *values, void *state, const float *data, int64_t rows, int32_t cols,
-                        int64_t row_stride, double *scores)
-{
-    (void)values;
-    const forest *f = state;
-    return dumi_rows_score(f->context, score_row, f, 40.0 * f->trees, data, rows, cols, row_stride, scores);
-}
-
-static dum_status write_state(const void *state, const void *prepared, dumi_model_writer *writer)
-{
-    (void)prepared;
-    const forest *f = state;
-    DUMI_TRY(dumi_writer_tensor(writer, "iforest.nodes", DUMI_F32, f->starts[f->trees], NODE_FLOATS, f->nodes));
-    DUMI_TRY(dumi_writer_tensor(writer, "iforest.starts", DUMI_I64, f->trees + 1, 0, f->starts));
-    return dumi_writer_tensor(writer, "iforest.shape", DUMI_F32, 2, 0, f->shape);
-}
-
-/* Every path must end: children lie behind their parent, within its tree. */
-static dum_status check_state(const forest *f, int64_t nodes)
-{
-    DUMI_REQUIRE(f->starts[0] == 0 && f->starts[f->trees] == nodes && f->shape[1] >= 0, DUM_ERR_FORMAT,
-                 "tensor iforest.starts or iforest.shape does not fit the nodes");
-    for (int32_t t = 0; t < f->trees; t++) {
-        DUMI_REQUIRE(f->starts[t] >= 0 && f->starts[t] < f->starts[t + 1] && f->starts[t + 1] <= nodes,
-                     DUM_ERR_FORMAT, "tensor iforest.starts: tree %d is empty or outside", t);
-        for (int64_t i = f->starts[t]; i < f->starts[t + 1]; i++) {
-            const node *n = &f->nodes[i];
-            const float left = (float)(f->starts[t + 1] - i);
-            const bool leaf = n->feature == -1;
-            DUMI_REQUIRE(leaf || (n->feature >= 0 && n->feature < (float)f->cols &&
-                                  n->feature == floorf(n->feature) && n->right >= 2 && n->right < left &&
-                                  n->right == floorf(n->right)),
-                         DUM_ERR_FORMAT, "tensor iforest.nodes: node %lld leads nowhere", (long long)i);
-        }
-    }
-    return DUM_OK;
-}
-
-static dum_status read_state(dum_context *context, const dumi_reader *reader, const double *values,
-                             int32_t *cols, void **state)
-{
-    const int32_t trees = (int32_t)values[TREES];
-    const dumi_tensor *nodes = dumi_reader_find(reader, "iforest.nodes");
-    DUMI_REQUIRE(nodes != NULL && nodes->rank == 2 && nodes->dtype == DUMI_F32 && nodes->shape[0] >= trees &&
-                     nodes->shape[1] == NODE_FLOATS,
-                 DUM_ERR_FORMAT, "tensor iforest.nodes is missing or its shape does not fit the options");
-    float shape[2];
-    DUMI_TRY(dumi_reader_copy(reader, "iforest.shape", DUMI_F32, 2, 0, shape));
-    DUMI_REQUIRE(shape[0] >= 1 && shape[0] < 16777216 && shape[0] == floorf(shape[0]), DUM_ERR_FORMAT,
-                 "tensor iforest.shape: the number of columns is not usable");
-    forest *f = NULL;
-    DUMI_TRY(create(context, (int32_t)shape[0], trees, nodes->shape[0], &f));
-    f->shape[1] = shape[1];
-    dum_status status;
-    DUMI_GO(dumi_reader_copy(reader, "iforest.nodes", DUMI_F32, nodes->shape[0], NODE_FLOATS, f->nodes));
-    DUMI_GO(dumi_reader_copy(reader, "iforest.starts", DUMI_I64, trees + 1, 0, f->starts));
-    DUMI_GO(check_state(f, nodes->shape[0]));
-    *cols = f->cols;
-    *state = f;
-    return DUM_OK;
-done:
-    destroy(f);
-    return status;
+    const float usual = f->shape[SHAPE_USUAL];
+    return usual > 0 ? exp2(-sum / (double)trees / (double)usual) : 0.5;
 }
 
 const dumi_scorer_kind dumi_scorer_iforest = {
     .name = "iforest",
     .params = {"scorer iforest", PARAMS, param},
     .fit = fit,
-    .destroy = destroy,
-    .score = score,
-    .write = write_state,
-    .read = read_state,
+    .layout = &layout,
+    .row = score_row,
+    .row_cost = 400,
 };

@@ -5,20 +5,22 @@
 
 #include "scorer/scorer.h"
 
-/* All rows of a dataset, contiguous (the caller's to dumi_free); out NULL: only looks at them. NONFINITE with row and column; ARGUMENT for
- * fit options that such kinds have no use for. */
-dum_status dumi_rows_read(dum_context *context, const dum_dataset *data, const dum_fit_options *options,
-                          float **out);
+/* For kinds with `fit` that read a dataset piece by piece: looks at all rows. NONFINITE with row and column;
+ * ARGUMENT for fit options that such kinds have no use for. */
+dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options);
+/* The same for `rows` that are to be scored. */
+dum_status dumi_rows_check_finite(const float *data, int64_t rows, int32_t cols, int64_t row_stride);
 
-/* parts[j], where not NULL: what column j adds to the score. */
-typedef double (*dumi_row_fn)(const void *state, const float *row, float *parts);
+/* dumi_scorer_kind by `fit_rows`, `row`. */
+dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, const double *values,
+                         const dum_dataset *data, const dum_fit_options *options, void **state);
+dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, const float *data, int64_t rows,
+                           int32_t cols, int64_t row_stride, double *scores);
+dum_status dumi_rows_explain(const dumi_scorer_kind *kind, const void *state, int32_t cols, int64_t row,
+                             const float *x, float *share, const float *deviation);
 
-/* Scores of rows on the context's threads. NONFINITE with row and column. `operations`: of one row, roughly. */
-dum_status dumi_rows_score(dum_context *context, dumi_row_fn score, const void *state, double operations,
-                           const float *data, int64_t rows, int32_t cols, int64_t row_stride, double *scores);
-
-/* dumi_scorer_kind.explain for a score that is a sum over columns of parts of one sign. */
-dum_status dumi_rows_explain(dumi_row_fn score, const void *state, int32_t cols, int64_t row, const float *x,
-                             float *share, const float *deviation);
+/* Every so often during a long fit: tells the host, and says whether to go on. CANCELLED: it was stopped, and no
+ * state comes of it. `what` the loss is up to the kind (0: there is none). */
+dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t steps, double loss);
 
 #endif

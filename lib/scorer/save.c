@@ -86,7 +86,8 @@ static dum_status write_all(const dum_scorer *scorer, void *prepared, dumi_model
     if (scorer->calibration_count > 0)
         DUMI_TRY(dumi_writer_tensor(writer, "calibration.scores", DUMI_F64, scorer->calibration_count, 0,
                                     scorer->calibration));
-    return scorer->kind->write(scorer->state, prepared, writer);
+    return scorer->kind->layout != NULL ? dumi_state_write(scorer->state, writer)
+                                        : scorer->kind->write(scorer->state, prepared, writer);
 }
 
 static dum_status to_bytes(const dum_scorer *scorer, unsigned char **bytes, size_t *size)
@@ -126,7 +127,10 @@ static dum_status from_bytes(dum_context *context, const void *bytes, size_t siz
     dum_status status;
     DUMI_GO(create_by_file(context, reader, &scorer));
     DUMI_GO(dumi_options_read(&scorer->kind->params, reader, scorer->values));
-    DUMI_GO(scorer->kind->read(context, reader, scorer->values, &scorer->cols, &scorer->state));
+    DUMI_GO(scorer->kind->layout != NULL
+                ? dumi_state_read(context, scorer->kind->layout, reader, scorer->values, &scorer->cols,
+                                  &scorer->state)
+                : scorer->kind->read(context, reader, scorer->values, &scorer->cols, &scorer->state));
     DUMI_GO(read_names(scorer, reader));
     DUMI_GO(read_calibration(scorer, reader));
     *out = scorer;

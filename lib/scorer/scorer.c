@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The handle that all kinds share. */
-#include "scorer/scorer.h"
+#include "scorer/rows.h"
 
 /* The registry: a new kind is one line here and one file. */
 static const dumi_scorer_kind *const kinds[] = {&dumi_scorer_dum, &dumi_scorer_copod, &dumi_scorer_ecod,
@@ -79,7 +79,7 @@ dum_status dum_scorer_create(dum_context *context, const char *kind, dum_scorer 
 static void forget_fit(dum_scorer *scorer)
 {
     if (scorer->state != NULL)
-        scorer->kind->destroy(scorer->state);
+        scorer->kind->layout != NULL ? dumi_state_destroy(scorer->state) : scorer->kind->destroy(scorer->state);
     dumi_names_free(scorer->context, scorer->names, scorer->cols);
     dumi_free(scorer->context, scorer->calibration);
     scorer->state = NULL;
@@ -217,8 +217,11 @@ static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dat
     const dum_dataset held_out = view_of(&held_part, held), training = view_of(&train_part, data->rows - held);
     DUMI_REQUIRE(held == 0 || options->pairs == NULL, DUM_ERR_ARGUMENT,
                  "option holdout and options.pairs do not go together: hold rows out yourself and calibrate");
-    const dum_status status = made->kind->fit(made->context, made->values, old->state,
-                                              held > 0 ? &training : data, options, &made->state);
+    const dum_dataset *used = held > 0 ? &training : data;
+    const dum_status status =
+        made->kind->fit_rows != NULL
+            ? dumi_rows_fit(made->kind, made->context, made->values, used, options, &made->state)
+            : made->kind->fit(made->context, made->values, old->state, used, options, &made->state);
     if (made->state == NULL)
         return status;
     made->cols = data->cols;
@@ -246,7 +249,7 @@ dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data, const dum
     made.calibration = NULL;
     made.calibration_count = 0;
     const dum_status status = fit_new(&made, scorer, data, &own);
-    if (status == DUM_OK || status == DUM_CANCELLED) {
+    if (status == DUM_OK || (status == DUM_CANCELLED && made.state != NULL)) {
         forget_fit(scorer);
         *scorer = made;
     } else {
@@ -277,6 +280,15 @@ static dum_status check_rows(const dum_scorer *scorer, const float *data, int64_
     return DUM_OK;
 }
 
+dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
+                                  double *scores)
+{
+    const dumi_scorer_kind *kind = scorer->kind;
+    if (kind->row != NULL)
+        return dumi_rows_score(kind, scorer->state, data, rows, scorer->cols, row_stride, scores);
+    return kind->score(scorer->values, scorer->state, data, rows, scorer->cols, row_stride, scores);
+}
+
 dum_status dum_scorer_score(const dum_scorer *scorer, const float *data, int64_t rows, int32_t cols,
                             int64_t row_stride, double *scores)
 {
@@ -285,7 +297,14 @@ dum_status dum_scorer_score(const dum_scorer *scorer, const float *data, int64_t
     if (rows == 0)
         return DUM_OK;
     DUMI_NOT_NULL(scores);
-    return scorer->kind->score(scorer->values, scorer->state, data, rows, cols, row_stride, scores);
+    return dumi_scorer_score_rows(scorer, data, rows, row_stride, scores);
+}
+
+static dum_status explain_row(const dum_scorer *scorer, int64_t row, float *x, float *share, float *deviation)
+{
+    if (scorer->kind->row_explains)
+        return dumi_rows_explain(scorer->kind, scorer->state, scorer->cols, row, x, share, deviation);
+    return scorer->kind->explain(scorer->values, scorer->state, row, x, x + scorer->cols, share, deviation);
 }
 
 dum_status dum_scorer_explain(const dum_scorer *scorer, const float *data, int64_t rows, int32_t cols,
@@ -293,8 +312,8 @@ dum_status dum_scorer_explain(const dum_scorer *scorer, const float *data, int64
 {
     dumi_clear_error();
     DUMI_TRY(check_rows(scorer, data, rows, cols, &row_stride));
-    DUMI_REQUIRE(scorer->kind->explain != NULL, DUM_ERR_UNSUPPORTED, "scorer %s does not explain",
-                 scorer->kind->name);
+    DUMI_REQUIRE(scorer->kind->explain != NULL || scorer->kind->row_explains, DUM_ERR_UNSUPPORTED,
+                 "scorer %s does not explain", scorer->kind->name);
     if (rows == 0)
         return DUM_OK;
     DUMI_NOT_NULL(share);
@@ -303,8 +322,7 @@ dum_status dum_scorer_explain(const dum_scorer *scorer, const float *data, int64
     dum_status status = DUM_OK;
     for (int64_t i = 0; i < rows && status == DUM_OK; i++) {
         memcpy(x, data + i * row_stride, (size_t)cols * sizeof *x);
-        status = scorer->kind->explain(scorer->values, scorer->state, i, x, x + cols, share + i * cols,
-                                       deviation != NULL ? deviation + i * cols : NULL);
+        status = explain_row(scorer, i, x, share + i * cols, deviation != NULL ? deviation + i * cols : NULL);
     }
     dumi_free(scorer->context, x);
     return status;

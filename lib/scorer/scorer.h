@@ -8,6 +8,23 @@
 #include "dataset/dataset.h"
 #include "encoder/encoder.h"
 #include "io/io.h"
+#include "scorer/state.h"
+
+#include <time.h>
+
+/* What a kind that holds its training rows in memory is fitted on. */
+typedef struct {
+    dum_context *context;
+    const double *values;
+    const dum_fit_options *options;
+    struct timespec begin;
+    float *rows; /* contiguous, all finite; a kind that keeps them sets this to NULL */
+    int64_t count;
+    int32_t cols;
+} dumi_fitting;
+
+/* The score of one row; parts[j], where not NULL: what column j adds to it, all of one sign. */
+typedef double (*dumi_row_fn)(const void *state, const float *row, float *parts);
 
 typedef struct dumi_scorer_kind {
     const char *name;
@@ -15,22 +32,35 @@ typedef struct dumi_scorer_kind {
     /* What setting option `index` does beyond storing the value; may be NULL. */
     void (*changed)(double *values, int32_t index);
 
-    /* A fitted state from data; `old` is the state before, or NULL. With DUM_CANCELLED there is one too. */
+    /* A fitted state from all rows in memory. */
+    dum_status (*fit_rows)(dumi_fitting *f, void **state);
+    /* Or, where fit_rows is NULL, from data; `old` is the state before, or NULL. With DUM_CANCELLED there may
+     * be a state too. */
     dum_status (*fit)(dum_context *context, const double *values, const void *old, const dum_dataset *data,
                       const dum_fit_options *options, void **state);
+
+    /* A state that begins with a dumi_state. */
+    const dumi_layout *layout;
+    /* Or, where layout is NULL. Tensors of the state: `prepared` is one allocation that must outlive the
+     * writer, such as weights brought back from a device; prepare_write is NULL where there is nothing to
+     * prepare. */
     void (*destroy)(void *state);
-    /* Many threads at once; a row's score must not depend on the others. Shapes have been checked. */
+    dum_status (*prepare_write)(const void *state, void **prepared);
+    dum_status (*write)(const void *state, const void *prepared, dumi_model_writer *writer);
+    dum_status (*read)(dum_context *context, const dumi_reader *reader, const double *values, int32_t *cols,
+                       void **state);
+
+    /* Scores row by row; row_cost: operations a row and column, roughly. */
+    dumi_row_fn row;
+    double row_cost;
+    bool row_explains; /* it fills parts */
+    /* Or, where row is NULL. Many threads at once; a row's score must not depend on the others. Shapes have
+     * been checked. */
     dum_status (*score)(const double *values, void *state, const float *data, int64_t rows, int32_t cols,
                         int64_t row_stride, double *scores);
     /* As dum_scorer_explain for one row, which may be changed; NULL: UNSUPPORTED. */
     dum_status (*explain)(const double *values, void *state, int64_t row, float *x, float *scratch,
                           float *share, float *deviation);
-    /* Tensors of the state. `prepared` is one allocation that must outlive the writer, such as weights
-     * brought back from a device; prepare_write is NULL where there is nothing to prepare. */
-    dum_status (*prepare_write)(const void *state, void **prepared);
-    dum_status (*write)(const void *state, const void *prepared, dumi_model_writer *writer);
-    dum_status (*read)(dum_context *context, const dumi_reader *reader, const double *values, int32_t *cols,
-                       void **state);
 } dumi_scorer_kind;
 
 enum { DUMI_MAX_PARAMS = 64 };
@@ -56,6 +86,9 @@ enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS };
 extern const dumi_param dumi_scorer_holdout;
 
 const dumi_scorer_kind *dumi_scorer_find_kind(const char *name);
+/* Scores of rows of the right shape. */
+dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
+                                  double *scores);
 dum_status dumi_scorer_check_fitted(const dum_scorer *scorer);
 /* Scores of all rows of a dataset, sorted: what dum_scorer_calibrate keeps. */
 dum_status dumi_scorer_sorted_scores(const dum_scorer *scorer, const dum_dataset *data, double **out);
