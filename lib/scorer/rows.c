@@ -4,7 +4,9 @@
 
 #include <math.h>
 
-static dum_status check_row(const float *row, int32_t cols, int64_t number)
+enum { SCALING_NONE, SCALING_MINMAX };
+
+dum_status dumi_rows_check_row(const float *row, int32_t cols, int64_t number)
 {
     for (int32_t j = 0; j < cols; j++)
         DUMI_REQUIRE(isfinite(row[j]), DUM_ERR_NONFINITE, "row %lld, column %d is %g, expected a finite number",
@@ -15,7 +17,7 @@ static dum_status check_row(const float *row, int32_t cols, int64_t number)
 dum_status dumi_rows_check_finite(const float *data, int64_t rows, int32_t cols, int64_t row_stride)
 {
     for (int64_t i = 0; i < rows; i++)
-        DUMI_TRY(check_row(data + i * row_stride, cols, i));
+        DUMI_TRY(dumi_rows_check_row(data + i * row_stride, cols, i));
     return DUM_OK;
 }
 
@@ -40,7 +42,7 @@ static dum_status read_rows(dum_context *context, const dum_dataset *data, const
             indices[i] = first + i;
         DUMI_GO(dumi_dataset_gather(data, indices, count, to));
         for (int64_t i = 0; i < count; i++)
-            DUMI_GO(check_row(to + i * data->cols, data->cols, first + i));
+            DUMI_GO(dumi_rows_check_row(to + i * data->cols, data->cols, first + i));
     }
 done:
     if (status == DUM_OK && out != NULL)
@@ -55,14 +57,63 @@ dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const 
     return read_rows(context, data, options, NULL);
 }
 
+const dumi_param dumi_scorer_scaling = {
+    "scaling",
+    SCALING_NONE,
+    0,
+    0,
+    (const char *const[]){"none", "minmax", "zscore", NULL},
+    "none|minmax|zscore",
+    false,
+    "of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0"};
+
+/* As the paper's min-max scaling, and scikit-learn's StandardScaler. */
+static void scale_column(const dumi_fitting *f, int32_t j, float *scaling)
+{
+    double least = (double)f->rows[j], most = least, mean = 0, square = 0;
+    for (int64_t i = 0; i < f->count; i++) {
+        const double x = (double)f->rows[i * f->cols + j];
+        least = x < least ? x : least;
+        most = x > most ? x : most;
+        mean += x / (double)f->count;
+    }
+    for (int64_t i = 0; i < f->count; i++) {
+        const double off = (double)f->rows[i * f->cols + j] - mean;
+        square += off * off / (double)f->count;
+    }
+    const bool minmax = f->values[DUMI_SCORER_SCALING] == SCALING_MINMAX;
+    const double width = minmax ? most - least : sqrt(square);
+    scaling[j] = (float)(minmax ? least : mean);
+    scaling[f->cols + j] = most > least ? (float)fmin(1 / width, 1e38) : 0;
+}
+
+void dumi_rows_scale(const float *scaling, int64_t rows, int32_t cols, const float *from, int64_t row_stride,
+                     float *to)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int32_t j = 0; j < cols; j++) {
+            const double x =
+                ((double)from[i * row_stride + j] - (double)scaling[j]) * (double)scaling[cols + j];
+            to[i * cols + j] = (float)(x < -1e15 ? -1e15 : x > 1e15 ? 1e15 : x);
+        }
+}
+
 dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, const double *values,
-                         const dum_dataset *data, const dum_fit_options *options, void **state)
+                         const dum_dataset *data, const dum_fit_options *options, float **scaling, void **state)
 {
     dumi_fitting f = {
         .context = context, .values = values, .options = options, .count = data->rows, .cols = data->cols};
     clock_gettime(CLOCK_MONOTONIC, &f.begin);
     DUMI_TRY(read_rows(context, data, options, &f.rows));
-    const dum_status status = kind->fit_rows(&f, state);
+    dum_status status = DUM_OK;
+    if (kind->scales && values[DUMI_SCORER_SCALING] != SCALING_NONE) {
+        DUMI_GO(DUMI_NEW(context, *scaling, 2 * (size_t)f.cols));
+        for (int32_t j = 0; j < f.cols; j++)
+            scale_column(&f, j, *scaling);
+        dumi_rows_scale(*scaling, f.count, f.cols, f.rows, f.cols, f.rows);
+    }
+    status = kind->fit_rows(&f, state);
+done:
     dumi_free(context, f.rows);
     return status;
 }
@@ -121,7 +172,7 @@ dum_status dumi_rows_explain(const dumi_scorer_kind *kind, const void *state, in
                              const float *x, float *share, const float *deviation)
 {
     DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "this kind has shares but no deviation: pass NULL");
-    DUMI_TRY(check_row(x, cols, row));
+    DUMI_TRY(dumi_rows_check_row(x, cols, row));
     kind->row(state, x, share);
     double sum = 0;
     for (int32_t j = 0; j < cols; j++)

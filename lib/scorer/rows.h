@@ -10,14 +10,23 @@
 dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options);
 /* The same for `rows` that are to be scored. */
 dum_status dumi_rows_check_finite(const float *data, int64_t rows, int32_t cols, int64_t row_stride);
+/* Of one row, with this number. */
+dum_status dumi_rows_check_row(const float *row, int32_t cols, int64_t number);
 
-/* dumi_scorer_kind by `fit_rows`, `row`. */
+/* Of a kind with `fit_rows`. *scaling: of a kind that scales, as in dum_scorer, the caller's to dumi_free, also
+ * where this fails. */
 dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, const double *values,
-                         const dum_dataset *data, const dum_fit_options *options, void **state);
+                         const dum_dataset *data, const dum_fit_options *options, float **scaling,
+                         void **state);
+/* Of a kind with `row`. */
 dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, const float *data, int64_t rows,
                            int32_t cols, int64_t row_stride, double *scores);
 dum_status dumi_rows_explain(const dumi_scorer_kind *kind, const void *state, int32_t cols, int64_t row,
                              const float *x, float *share, const float *deviation);
+
+/* Rows (contiguous) by a scorer's scaling, within +-1e15 so that no square overflows; `to` may be `from`. */
+void dumi_rows_scale(const float *scaling, int64_t rows, int32_t cols, const float *from, int64_t row_stride,
+                     float *to);
 
 /* Every so often during a long fit: tells the host, and says whether to go on. CANCELLED: it was stopped, and no
  * state comes of it. `what` the loss is up to the kind (0: there is none). */

@@ -79,6 +79,14 @@ static dum_status read_calibration(dum_scorer *scorer, const dumi_reader *reader
     return DUM_OK;
 }
 
+static dum_status read_scaling(dum_scorer *scorer, const dumi_reader *reader)
+{
+    if (!scorer->kind->scales || scorer->values[DUMI_SCORER_SCALING] == 0)
+        return DUM_OK;
+    DUMI_TRY(DUMI_NEW(scorer->context, scorer->scaling, 2 * (size_t)scorer->cols));
+    return dumi_reader_copy(reader, "scaling", DUMI_F32, 2, scorer->cols, scorer->scaling);
+}
+
 static dum_status write_all(const dum_scorer *scorer, void *prepared, dumi_model_writer *writer)
 {
     DUMI_TRY(dumi_options_write(&scorer->kind->params, scorer->values, writer));
@@ -86,6 +94,8 @@ static dum_status write_all(const dum_scorer *scorer, void *prepared, dumi_model
     if (scorer->calibration_count > 0)
         DUMI_TRY(dumi_writer_tensor(writer, "calibration.scores", DUMI_F64, scorer->calibration_count, 0,
                                     scorer->calibration));
+    if (scorer->scaling != NULL)
+        DUMI_TRY(dumi_writer_tensor(writer, "scaling", DUMI_F32, 2, scorer->cols, scorer->scaling));
     return scorer->kind->layout != NULL ? dumi_state_write(scorer->state, writer)
                                         : scorer->kind->write(scorer->state, prepared, writer);
 }
@@ -131,6 +141,7 @@ static dum_status from_bytes(dum_context *context, const void *bytes, size_t siz
                 ? dumi_state_read(context, scorer->kind->layout, reader, scorer->values, &scorer->cols,
                                   &scorer->state)
                 : scorer->kind->read(context, reader, scorer->values, &scorer->cols, &scorer->state));
+    DUMI_GO(read_scaling(scorer, reader));
     DUMI_GO(read_names(scorer, reader));
     DUMI_GO(read_calibration(scorer, reader));
     *out = scorer;

@@ -3,8 +3,10 @@
 #include "scorer/rows.h"
 
 /* The registry: a new kind is one line here and one file. */
-static const dumi_scorer_kind *const kinds[] = {&dumi_scorer_dum, &dumi_scorer_copod, &dumi_scorer_ecod,
-                                                &dumi_scorer_hbos, &dumi_scorer_iforest};
+static const dumi_scorer_kind *const kinds[] = {
+    &dumi_scorer_dum,  &dumi_scorer_abod,    &dumi_scorer_copod, &dumi_scorer_ecod,
+    &dumi_scorer_hbos, &dumi_scorer_iforest, &dumi_scorer_knn,   &dumi_scorer_lof,
+};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 const dumi_param dumi_scorer_holdout = {
@@ -81,9 +83,11 @@ static void forget_fit(dum_scorer *scorer)
     if (scorer->state != NULL)
         scorer->kind->layout != NULL ? dumi_state_destroy(scorer->state) : scorer->kind->destroy(scorer->state);
     dumi_names_free(scorer->context, scorer->names, scorer->cols);
+    dumi_free(scorer->context, scorer->scaling);
     dumi_free(scorer->context, scorer->calibration);
     scorer->state = NULL;
     scorer->names = NULL;
+    scorer->scaling = NULL;
     scorer->calibration = NULL;
     scorer->calibration_count = 0;
     scorer->cols = 0;
@@ -220,7 +224,8 @@ static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dat
     const dum_dataset *used = held > 0 ? &training : data;
     const dum_status status =
         made->kind->fit_rows != NULL
-            ? dumi_rows_fit(made->kind, made->context, made->values, used, options, &made->state)
+            ? dumi_rows_fit(made->kind, made->context, made->values, used, options, &made->scaling,
+                            &made->state)
             : made->kind->fit(made->context, made->values, old->state, used, options, &made->state);
     if (made->state == NULL)
         return status;
@@ -246,6 +251,7 @@ dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data, const dum
     dum_scorer made = *scorer;
     made.state = NULL;
     made.names = NULL;
+    made.scaling = NULL;
     made.calibration = NULL;
     made.calibration_count = 0;
     const dum_status status = fit_new(&made, scorer, data, &own);
@@ -280,13 +286,33 @@ static dum_status check_rows(const dum_scorer *scorer, const float *data, int64_
     return DUM_OK;
 }
 
-dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
-                                  double *scores)
+static dum_status score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
+                             double *scores)
 {
     const dumi_scorer_kind *kind = scorer->kind;
     if (kind->row != NULL)
         return dumi_rows_score(kind, scorer->state, data, rows, scorer->cols, row_stride, scores);
     return kind->score(scorer->values, scorer->state, data, rows, scorer->cols, row_stride, scores);
+}
+
+dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
+                                  double *scores)
+{
+    enum { CHUNK = 4096 };
+    if (scorer->scaling == NULL)
+        return score_rows(scorer, data, rows, row_stride, scores);
+    const int32_t cols = scorer->cols;
+    float *scaled;
+    DUMI_TRY(dumi_rows_check_finite(data, rows, cols, row_stride));
+    DUMI_TRY(DUMI_NEW(scorer->context, scaled, (size_t)(rows < CHUNK ? rows : CHUNK) * (size_t)cols));
+    dum_status status = DUM_OK;
+    for (int64_t first = 0; first < rows && status == DUM_OK; first += CHUNK) {
+        const int64_t count = rows - first < CHUNK ? rows - first : CHUNK;
+        dumi_rows_scale(scorer->scaling, count, cols, data + first * row_stride, row_stride, scaled);
+        status = score_rows(scorer, scaled, count, cols, scores + first);
+    }
+    dumi_free(scorer->context, scaled);
+    return status;
 }
 
 dum_status dum_scorer_score(const dum_scorer *scorer, const float *data, int64_t rows, int32_t cols,
@@ -302,6 +328,10 @@ dum_status dum_scorer_score(const dum_scorer *scorer, const float *data, int64_t
 
 static dum_status explain_row(const dum_scorer *scorer, int64_t row, float *x, float *share, float *deviation)
 {
+    if (scorer->scaling != NULL) {
+        DUMI_TRY(dumi_rows_check_row(x, scorer->cols, row));
+        dumi_rows_scale(scorer->scaling, 1, scorer->cols, x, scorer->cols, x);
+    }
     if (scorer->kind->row_explains)
         return dumi_rows_explain(scorer->kind, scorer->state, scorer->cols, row, x, share, deviation);
     return scorer->kind->explain(scorer->values, scorer->state, row, x, x + scorer->cols, share, deviation);

@@ -29,6 +29,7 @@ typedef double (*dumi_row_fn)(const void *state, const float *row, float *parts)
 typedef struct dumi_scorer_kind {
     const char *name;
     dumi_params params; /* the first is dumi_scorer_holdout */
+    bool scales;        /* the second is dumi_scorer_scaling: what the kind gets is scaled rows */
     /* What setting option `index` does beyond storing the value; may be NULL. */
     void (*changed)(double *values, int32_t index);
 
@@ -74,16 +75,17 @@ struct dum_scorer {
     void *state;
     int32_t cols;
     char **names;
+    float *scaling;      /* of the columns: what is taken away, then what is multiplied by; NULL: none */
     double *calibration; /* ascending */
     int64_t calibration_count;
 };
 
-extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_copod, dumi_scorer_ecod, dumi_scorer_hbos,
-    dumi_scorer_iforest;
+extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_abod, dumi_scorer_copod, dumi_scorer_ecod,
+    dumi_scorer_hbos, dumi_scorer_iforest, dumi_scorer_knn, dumi_scorer_lof;
 
-/* What each kind has at the head of its options. */
-enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS };
-extern const dumi_param dumi_scorer_holdout;
+/* What each kind has at the head of its options, and each kind that `scales`. */
+enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS, DUMI_SCORER_SCALING = DUMI_SCORER_PARAMS, DUMI_SCALED_PARAMS };
+extern const dumi_param dumi_scorer_holdout, dumi_scorer_scaling;
 
 const dumi_scorer_kind *dumi_scorer_find_kind(const char *name);
 /* Scores of rows of the right shape. */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ * Exact nearest neighbours: a k-d tree whose leaves are searched by blocked products.
+ *
+ * Queries are taken in blocks of neighbouring ones. A block walks the tree (Friedman, Bentley & Finkel 1977); leaves that
+ * may hold a neighbour of it are multiplied with it, which ranks candidates; those are measured in double precision.
+ * So the result is the exact one, whatever the block, the thread or the processor: distances are those of the float32
+ * rows, and of equal distances the lower row comes first. Where there is nothing to prune, as in many columns, this is a
+ * search of all pairs at the speed of a matrix product. */
+#ifndef DUMI_NEIGHBOURS_H
+#define DUMI_NEIGHBOURS_H
+
+#include "core/core.h"
+
+typedef struct {
+    double square; /* of the Euclidean distance */
+    int32_t row;
+} dumi_neighbour_found;
+
+typedef struct dumi_neighbours dumi_neighbours;
+
+/* Copies the rows (contiguous, finite). LIMIT for 2^31 rows and more. */
+dum_status dumi_neighbours_create(dum_context *context, const float *rows, int64_t count, int32_t cols,
+                                  dumi_neighbours **out);
+void dumi_neighbours_destroy(dumi_neighbours *neighbours);
+
+/* A row, by its number, as it was given. */
+const float *dumi_neighbours_row(const dumi_neighbours *neighbours, int32_t row);
+
+/* Receives the `count` nearest of one query, nearest first, on any of the context's threads. */
+typedef void (*dumi_neighbours_fn)(void *user, int64_t query, const float *x, const dumi_neighbour_found *found,
+                                   int32_t count);
+
+/* Which row is left out of a query's neighbours. */
+typedef enum {
+    DUMI_LEAVE_NONE,
+    DUMI_LEAVE_IDENTICAL /* the first row that is identical to the query, where there is one */
+} dumi_leave;
+
+/* The k nearest (fewer where there are fewer rows) of each query. */
+dum_status dumi_neighbours_search(const dumi_neighbours *neighbours, const float *queries, int64_t count,
+                                  int64_t stride, int32_t k, dumi_leave leave, dumi_neighbours_fn receive,
+                                  void *user);
+/* The same for rows first .. first + count - 1 of the tree's own order, each of which leaves itself out; `query` is
+ * their number. Parts leave room to ask the host between them. */
+dum_status dumi_neighbours_search_self(const dumi_neighbours *neighbours, int64_t first, int64_t count,
+                                       int32_t k, dumi_neighbours_fn receive, void *user);
+
+/* The square of the distance, in double precision, always in the same order. */
+double dumi_square_distance(int32_t cols, const float *x, const float *y);
+
+#endif

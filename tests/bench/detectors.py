@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Fit and score of each detector beside scikit-learn's or PyOD's, on the same cores in one process.
+
+  detectors.py --lib build/lib/libdum.so --data FOLDER [--sets skin,covertype,kdd1999,mnist] [--kinds knn,lof]
+               [--out docs/detector-speed.json] [--rows N]
+
+FOLDER holds uci/ and adbench/. Prints for each pair: seconds of both, their ratio (peer over ours), and the same for one row
+at a time; every result is kept in --out, which a later run continues. Medians of three runs where a run is short. A peer that would
+take longer than --limit seconds by what it took for a tenth of the rows is left out. Needs NumPy, scikit-learn, PyOD."""
+import argparse
+import ctypes
+import gzip
+import importlib
+import json
+import os
+import pathlib
+import statistics
+import time
+
+import numpy as np
+
+SETS = {"skin": "uci/skin", "covertype": "uci/covertype", "kdd1999": "uci/kdd1999", "mnist": "adbench/tabular-mnist",
+        "cifar10-512": "adbench/resnet18-cifar10-0"}
+
+
+class Dum:
+    def __init__(self, path):
+        self.lib = ctypes.CDLL(path)
+        self.lib.dum_error_message.restype = ctypes.c_char_p
+        self.context = ctypes.c_void_p()
+        self.call("dum_context_create", None, ctypes.byref(self.context))
+
+    def call(self, name, *arguments):
+        if getattr(self.lib, name)(*arguments) != 0:
+            raise RuntimeError(self.lib.dum_error_message().decode())
+
+    def kinds(self):
+        self.lib.dum_scorer_kind_name.restype = ctypes.c_char_p
+        return [self.lib.dum_scorer_kind_name(i).decode() for i in range(self.lib.dum_scorer_kind_count())]
+
+    def fit(self, kind, x, options=()):
+        scorer, data = ctypes.c_void_p(), ctypes.c_void_p()
+        self.call("dum_scorer_create", self.context, kind.encode(), ctypes.byref(scorer))
+        for name, value in options:
+            if isinstance(value, str):
+                self.call("dum_scorer_set_text", scorer, name.encode(), value.encode())
+            else:
+                self.call("dum_scorer_set_number", scorer, name.encode(), ctypes.c_double(value))
+        self.call("dum_dataset_from_memory", self.context, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(x)),
+                  ctypes.c_int32(x.shape[1]), ctypes.c_int64(0), ctypes.byref(data))
+        self.call("dum_scorer_fit", scorer, data, None)
+        self.lib.dum_dataset_destroy(data)
+        return scorer
+
+    def score(self, scorer, x):
+        scores = np.empty(len(x))
+        self.call("dum_scorer_score", scorer, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(x)),
+                  ctypes.c_int32(x.shape[1]), ctypes.c_int64(0), scores.ctypes.data_as(ctypes.c_void_p))
+        return scores
+
+    def destroy(self, scorer):
+        self.lib.dum_scorer_destroy(scorer)
+
+
+# Kind: module, class, and what makes it comparable. Of PyOD's deep ones as many epochs as libdum's default.
+PEERS = {
+    "abod": ("pyod.models.abod", "ABOD", {"n_jobs": os.cpu_count()}),
+    "autoencoder": ("pyod.models.auto_encoder", "AutoEncoder", {"hidden_neuron_list": [16, 8], "verbose": 0}),
+    "copod": ("pyod.models.copod", "COPOD", {"n_jobs": os.cpu_count()}),
+    "deepsvdd": ("pyod.models.deep_svdd", "DeepSVDD", {"verbose": 0}),
+    "ecod": ("pyod.models.ecod", "ECOD", {"n_jobs": os.cpu_count()}),
+    "elliptic": ("sklearn.covariance", "EllipticEnvelope", {}),
+    "hbos": ("pyod.models.hbos", "HBOS", {}),
+    "iforest": ("sklearn.ensemble", "IsolationForest", {"n_jobs": os.cpu_count()}),
+    "kde": ("pyod.models.kde", "KDE", {}),
+    "knn": ("pyod.models.knn", "KNN", {"n_jobs": os.cpu_count()}),
+    "lof": ("pyod.models.lof", "LOF", {"n_jobs": os.cpu_count()}),
+    "mahalanobis": ("sklearn.covariance", "LedoitWolf", {}),
+    "ocsvm": ("sklearn.svm", "OneClassSVM", {}),
+    "pca": ("pyod.models.pca", "PCA", {}),
+}
+
+
+def peer(kind):
+    if kind not in PEERS:
+        return None
+    module, name, options = PEERS[kind]
+    try:
+        made = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        print(f"{kind}: no peer: {error}")
+        return None
+    return lambda d: made(**options, **({"n_features": d} if name == "DeepSVDD" else {}))
+
+
+def scores_of(model, x):
+    return model.decision_function(x) if hasattr(model, "decision_function") else model.mahalanobis(x)
+
+
+def median_time(action, most=3):
+    times, result = [], None
+    while len(times) < most and sum(times) < 5:
+        begin = time.perf_counter()
+        result = action()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times), result
+
+
+def load(path):
+    if path.exists():
+        return np.load(path)
+    with gzip.open(str(path) + ".gz") as file:
+        return np.load(file)
+
+
+def one_row(action, rows, most=200):
+    begin, done = time.perf_counter(), 0
+    while done < most and time.perf_counter() - begin < 2:
+        action(rows[done % len(rows):done % len(rows) + 1])
+        done += 1
+    return (time.perf_counter() - begin) / done
+
+
+def compare(dum, kind, make, x, limit):
+    ours, _ = median_time(lambda: dum.destroy(dum.fit(kind, x)))
+    scorer = dum.fit(kind, x)
+    our_scores, _ = median_time(lambda: dum.score(scorer, x))
+    rows = np.ascontiguousarray(x[:: max(1, len(x) // 100)])
+    result = {"rows": len(x), "cols": x.shape[1], "fit": ours, "score": our_scores, "row": one_row(lambda r: dum.score(scorer, r), rows, 5000)}
+    dum.destroy(scorer)
+    if make is None:
+        return result
+    wide = x.astype(np.float64)
+    tenth = wide[:: 10] if len(x) > 20000 else None
+    if tenth is not None:
+        seconds, _ = median_time(lambda: scores_of(make(x.shape[1]).fit(tenth), tenth), 1)
+        result["peer_tenth"] = seconds
+        if seconds * 10 > limit:  # at the least: that is what a cost in proportion to the rows would come to
+            return result
+    peer_fit, model = median_time(lambda: make(x.shape[1]).fit(wide), 1)
+    peer_score, _ = median_time(lambda: scores_of(model, wide), 1)
+    result |= {"peer_fit": peer_fit, "peer_score": peer_score, "peer_row": one_row(lambda r: scores_of(model, r), rows.astype(np.float64), 50)}
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("--lib", "--data"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--kinds")
+    parser.add_argument("--out")
+    parser.add_argument("--rows", type=int, default=1 << 40)
+    parser.add_argument("--limit", type=float, default=300)
+    options = parser.parse_args()
+    dum = Dum(options.lib)
+    out = pathlib.Path(options.out) if options.out else None
+    table = json.loads(out.read_text()) if out and out.exists() else {}
+    for kind in options.kinds.split(",") if options.kinds else [k for k in dum.kinds() if k != "dum"]:
+        for name in options.sets.split(","):
+            x = np.ascontiguousarray(load(pathlib.Path(options.data) / SETS[name] / "X.npy")[:options.rows].astype(np.float32))
+            found = compare(dum, kind, peer(kind), x, options.limit)
+            table[f"{kind} {name}"] = found
+            text = f"{kind:12} {name:12} {len(x):7} x {x.shape[1]:4}: fit {found['fit']:8.3f} score {found['score']:8.3f} row {1e6 * found['row']:8.1f} us"
+            if "peer_fit" in found:
+                text += (f"; peer fit {found['peer_fit']:8.3f} score {found['peer_score']:8.3f} row {1e6 * found['peer_row']:9.1f} us; times ours: "
+                         f"{(found['peer_fit'] + found['peer_score']) / (found['fit'] + found['score']):6.1f}, row {found['peer_row'] / found['row']:6.1f}")
+            elif "peer_tenth" in found:
+                text += f"; peer: {found['peer_tenth']:.1f} s for a tenth of the rows"
+            print(text, flush=True)
+            if out:
+                out.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
+
+
+main()
