@@ -159,7 +159,9 @@ enum {
     DUMI_RNG_HOLDOUT,
     DUMI_RNG_IMPUTE,
     DUMI_RNG_BOOTSTRAP,
-    DUMI_RNG_FOREST
+    DUMI_RNG_FOREST,
+    DUMI_RNG_SAMPLE,
+    DUMI_RNG_FEATURES
 };
 
 typedef struct dumi_rng {

@@ -81,8 +81,6 @@ void dumi_scaling_apply(dumi_stream *stream, const dumi_backend *backend, const 
  * (`indices` numbers them instead where not NULL). */
 dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *x, int64_t first,
                               const int64_t *indices);
-/* Rows of `vectors` = eigenvectors of the symmetric matrix a (d x d, destroyed), with `values`. */
-dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vectors, double *values);
 
 /* What fit makes: read-only afterwards, but for the slots. */
 enum { DUMI_TILE_ROWS = 256, DUMI_SLOTS = 64 };

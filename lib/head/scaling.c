@@ -2,6 +2,7 @@
  * From raw columns to z: statistics of the training rows, gathered in one pass; whitening takes a second. */
 #include "dataset/dataset.h"
 #include "head/head.h"
+#include "linear/linear.h"
 
 #include <math.h>
 
@@ -161,32 +162,13 @@ static dum_status add_products(const pass *p, whitening *w, int32_t count)
     return DUM_OK;
 }
 
-/* Shrinks the covariance towards mu I: Ledoit & Wolf 2004, lemma 3.2 to 3.4. Returns mu. */
-static double shrink(int32_t d, double rows, double fourth, double *covariance)
-{
-    const size_t square = (size_t)d * (size_t)d;
-    double trace = 0, norm = 0;
-    for (size_t i = 0; i < square; i++) {
-        covariance[i] /= rows;
-        norm += covariance[i] * covariance[i];
-    }
-    for (int32_t j = 0; j < d; j++)
-        trace += covariance[(int64_t)j * d + j];
-    const double mu = trace / d;
-    const double delta = (norm - 2 * mu * trace + d * mu * mu) / d;
-    const double beta = fmin((fourth / rows - norm) / d / rows, delta);
-    const double share = delta > 0 && beta > 0 ? beta / delta : 0;
-    for (size_t i = 0; i < square; i++)
-        covariance[i] *= 1 - share;
-    for (int32_t j = 0; j < d; j++)
-        covariance[(int64_t)j * d + j] += share * mu;
-    return mu;
-}
-
 static dum_status set_rotation(const pass *p, whitening *w)
 {
     const int32_t d = p->scaling->cols;
-    const double mu = shrink(d, (double)p->data->rows, w->fourth, w->covariance);
+    const double rows = (double)p->data->rows;
+    for (int64_t i = 0; i < (int64_t)d * d; i++)
+        w->covariance[i] /= rows;
+    const double mu = dumi_shrink(d, rows, w->fourth, w->covariance);
     DUMI_TRY(dumi_eigen(p->context, d, w->covariance, w->vectors, w->values));
     for (int32_t j = 0; j < d; j++) {
         /* float32 resolves no eigenvalue below this part of their mean */

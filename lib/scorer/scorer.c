@@ -4,8 +4,8 @@
 
 /* The registry: a new kind is one line here and one file. */
 static const dumi_scorer_kind *const kinds[] = {
-    &dumi_scorer_dum,  &dumi_scorer_abod,    &dumi_scorer_copod, &dumi_scorer_ecod,
-    &dumi_scorer_hbos, &dumi_scorer_iforest, &dumi_scorer_knn,   &dumi_scorer_lof,
+    &dumi_scorer_dum,  &dumi_scorer_abod,    &dumi_scorer_copod, &dumi_scorer_ecod, &dumi_scorer_elliptic,
+    &dumi_scorer_hbos, &dumi_scorer_iforest, &dumi_scorer_knn,   &dumi_scorer_lof,  &dumi_scorer_mahalanobis,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 

@@ -81,7 +81,8 @@ struct dum_scorer {
 };
 
 extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_abod, dumi_scorer_copod, dumi_scorer_ecod,
-    dumi_scorer_hbos, dumi_scorer_iforest, dumi_scorer_knn, dumi_scorer_lof;
+    dumi_scorer_elliptic, dumi_scorer_hbos, dumi_scorer_iforest, dumi_scorer_knn, dumi_scorer_lof,
+    dumi_scorer_mahalanobis;
 
 /* What each kind has at the head of its options, and each kind that `scales`. */
 enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS, DUMI_SCORER_SCALING = DUMI_SCORER_PARAMS, DUMI_SCALED_PARAMS };

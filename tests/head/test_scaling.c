@@ -4,6 +4,7 @@
 #include "../reference/whiten_reference.h"
 #include "dataset/dataset.h"
 #include "head/head.h"
+#include "linear/linear.h"
 
 START_TEST(eigenvectors)
 {

@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Eigenvectors of a symmetric matrix: Householder reduction to tridiagonal form, then the implicit QL
  * algorithm (Golub & Van Loan, sections 8.3.1 and 8.3.3). Everything runs along rows. */
-#include "head/head.h"
+#include "linear/linear.h"
 
 #include <math.h>
-
-DUMI_CLONES static double dot(int32_t count, const double *restrict x, const double *restrict y)
-{
-    double sum[4] = {0, 0, 0, 0};
-    int32_t i = 0;
-    for (; i + 4 <= count; i += 4)
-        for (int32_t lane = 0; lane < 4; lane++)
-            sum[lane] += x[i + lane] * y[i + lane];
-    for (; i < count; i++)
-        sum[0] += x[i] * y[i];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
 
 DUMI_CLONES static void add_scaled(int32_t count, double factor, const double *restrict x, double *restrict y)
 {
@@ -27,7 +15,7 @@ DUMI_CLONES static void add_scaled(int32_t count, double factor, const double *r
  * in *beta. Returns the new off-diagonal element. */
 static double reflector(int32_t count, double *v, double *beta)
 {
-    const double square = dot(count, v, v), tail = square - v[0] * v[0];
+    const double square = dumi_dot_double(count, v, v), tail = square - v[0] * v[0];
     *beta = 0;
     if (!(tail > 0))
         return v[0];
@@ -51,8 +39,8 @@ static void tridiagonal(int32_t d, double *a, double *diagonal, double *off, dou
             continue;
         double *q = diagonal + k + 1; /* not yet in use */
         for (int32_t i = 0; i < count; i++)
-            q[i] = beta[k] * dot(count, a + (int64_t)(k + 1 + i) * d + k + 1, v);
-        add_scaled(count, -0.5 * beta[k] * dot(count, q, v), v, q);
+            q[i] = beta[k] * dumi_dot_double(count, a + (int64_t)(k + 1 + i) * d + k + 1, v);
+        add_scaled(count, -0.5 * beta[k] * dumi_dot_double(count, q, v), v, q);
         for (int32_t i = 0; i < count; i++) {
             double *row = a + (int64_t)(k + 1 + i) * d + k + 1;
             add_scaled(count, -v[i], q, row);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "linear/linear.h"
+
+#include <math.h>
+
+enum { STRIP = 8, BATCH = 4 };
+
+typedef struct {
+    const float *rows;
+    const int64_t *chosen;
+    int64_t count;
+    int32_t d;
+    double *mean, *covariance;
+    double *scratch; /* for each worker BATCH rows */
+} work;
+
+static const float *row_of(const work *w, int64_t i)
+{
+    return w->rows + (w->chosen != NULL ? w->chosen[i] : i) * w->d;
+}
+
+DUMI_CLONES static void add_row(int32_t d, const float *restrict row, double *restrict sum)
+{
+    for (int32_t j = 0; j < d; j++)
+        sum[j] += (double)row[j];
+}
+
+DUMI_CLONES static void centre_row(int32_t d, const float *restrict row, const double *restrict mean,
+                                   double *restrict out)
+{
+    for (int32_t j = 0; j < d; j++)
+        out[j] = (double)row[j] - mean[j];
+}
+
+/* sum += a0 x0 + ... + a3 x3 */
+DUMI_CLONES static void add_four(int32_t count, const double *restrict a, const double *restrict x0,
+                                 const double *restrict x1, const double *restrict x2,
+                                 const double *restrict x3, double *restrict sum)
+{
+    const double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+    for (int32_t j = 0; j < count; j++)
+        sum[j] += (a0 * x0[j] + a1 * x1[j]) + (a2 * x2[j] + a3 * x3[j]);
+}
+
+/* Some rows of the lower half: all of the data pass by. */
+static void strip_task(void *argument, int64_t task, int32_t worker)
+{
+    const work *w = argument;
+    const int32_t d = w->d, first = (int32_t)task * STRIP, end = first + STRIP < d ? first + STRIP : d;
+    double *x = w->scratch + (int64_t)worker * BATCH * d;
+    memset(w->covariance + (int64_t)first * d, 0, (size_t)(end - first) * (size_t)d * sizeof *x);
+    for (int64_t i = 0; i < w->count; i += BATCH) {
+        for (int32_t r = 0; r < BATCH; r++) {
+            if (i + r < w->count)
+                centre_row(end, row_of(w, i + r), w->mean, x + (int64_t)r * d);
+            else
+                memset(x + (int64_t)r * d, 0, (size_t)end * sizeof *x);
+        }
+        for (int32_t j = first; j < end; j++) {
+            const double a[BATCH] = {x[j], x[d + j], x[2 * (int64_t)d + j], x[3 * (int64_t)d + j]};
+            add_four(j + 1, a, x, x + d, x + 2 * (int64_t)d, x + 3 * (int64_t)d,
+                     w->covariance + (int64_t)j * d);
+        }
+    }
+}
+
+dum_status dumi_covariance(dum_context *context, const float *rows, const int64_t *chosen, int64_t count,
+                           int32_t d, double *mean, double *covariance)
+{
+    work w = {rows, chosen, count, d, mean, covariance, NULL};
+    DUMI_TRY(DUMI_NEW(context, w.scratch, (size_t)context->threads * BATCH * (size_t)d));
+    memset(mean, 0, (size_t)d * sizeof *mean);
+    for (int64_t i = 0; i < count; i++)
+        add_row(d, row_of(&w, i), mean);
+    for (int32_t j = 0; j < d; j++)
+        mean[j] /= (double)count;
+    dumi_parallel(context, context->threads, (d + STRIP - 1) / STRIP, 0.5 * (double)count * d * d, strip_task,
+                  &w);
+    for (int64_t i = 0; i < d; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            covariance[i * d + j] /= (double)count;
+            covariance[j * d + i] = covariance[i * d + j];
+        }
+    dumi_free(context, w.scratch);
+    return DUM_OK;
+}
+
+double dumi_shrink(int32_t d, double rows, double fourth, double *covariance)
+{
+    const size_t square = (size_t)d * (size_t)d;
+    double trace = 0, norm = 0;
+    for (size_t i = 0; i < square; i++)
+        norm += covariance[i] * covariance[i];
+    for (int32_t j = 0; j < d; j++)
+        trace += covariance[(int64_t)j * d + j];
+    const double mu = trace / d;
+    const double delta = (norm - 2 * mu * trace + d * mu * mu) / d;
+    const double beta = fmin((fourth / rows - norm) / d / rows, delta);
+    const double share = delta > 0 && beta > 0 ? beta / delta : 0;
+    for (size_t i = 0; i < square; i++)
+        covariance[i] *= 1 - share;
+    for (int32_t j = 0; j < d; j++)
+        covariance[(int64_t)j * d + j] += share * mu;
+    return mu;
+}
+
+DUMI_CLONES double dumi_dot_double(int32_t count, const double *x, const double *y)
+{
+    double sum[4] = {0, 0, 0, 0};
+    int32_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        for (int32_t lane = 0; lane < 4; lane++)
+            sum[lane] += x[i + lane] * y[i + lane];
+    for (; i < count; i++)
+        sum[0] += x[i] * y[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+DUMI_CLONES static void add_scaled(int32_t count, double factor, const double *restrict x, double *restrict y)
+{
+    for (int32_t i = 0; i < count; i++)
+        y[i] += factor * x[i];
+}
+
+/* Row by row: row i of L from the rows above (Golub & Van Loan, section 4.2), then of its inverse. A column without a
+ * pivot is left out: its row and column of L and of the inverse are zero. */
+int32_t dumi_cholesky_inverse(int32_t d, double *a, double floor, double *log_determinant)
+{
+    int32_t rank = 0;
+    *log_determinant = 0;
+    for (int64_t i = 0; i < d; i++) {
+        double *row = a + i * d;
+        const double limit = floor * row[i];
+        for (int64_t j = 0; j < i; j++) {
+            const double pivot = a[j * d + j];
+            row[j] = pivot > 0 ? (row[j] - dumi_dot_double((int32_t)j, row, a + j * d)) / pivot : 0;
+        }
+        const double pivot = row[i] - dumi_dot_double((int32_t)i, row, row);
+        memset(row + i + 1, 0, (size_t)(d - 1 - i) * sizeof *row);
+        if (!(pivot > limit)) {
+            memset(row, 0, (size_t)(i + 1) * sizeof *row);
+            continue;
+        }
+        row[i] = sqrt(pivot);
+        *log_determinant += log(pivot);
+        rank++;
+    }
+    /* Rows of the inverse need those above only: row i = (e_i - sum over j < i of l_ij w_j) / l_ii; each l_ij
+     * is read before its place is written. */
+    for (int64_t i = 0; i < d; i++) {
+        double *row = a + i * d;
+        if (!(row[i] > 0))
+            continue;
+        for (int64_t j = 0; j < i; j++) {
+            const double l = row[j];
+            row[j] = 0;
+            add_scaled((int32_t)j + 1, -l, a + j * d, row);
+        }
+        for (int64_t j = 0; j < i; j++)
+            row[j] /= row[i];
+        row[i] = 1 / row[i];
+    }
+    return rank;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * Small linear algebra on the host, in double precision: matrices of a few thousand columns, row-major. */
+#ifndef DUMI_LINEAR_H
+#define DUMI_LINEAR_H
+
+#include "core/core.h"
+
+/* Rows of `vectors` = eigenvectors of the symmetric matrix a (d x d, destroyed), with `values`. */
+dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vectors, double *values);
+
+/* Mean of rows (count x d; those of `chosen`, ascending, where not NULL) and the sum of squares and products of what is left of
+ * each over `count` (d x d). The bits do not depend on the number of threads. */
+dum_status dumi_covariance(dum_context *context, const float *rows, const int64_t *chosen, int64_t count,
+                           int32_t d, double *mean, double *covariance);
+/* Shrinks a covariance of `rows` rows towards mu I (Ledoit & Wolf 2004, lemma 3.2 to 3.4), mu being its mean diagonal,
+ * which is returned. `fourth`: the sum of the fourth powers of the lengths of the rows less their mean. */
+double dumi_shrink(int32_t d, double rows, double fourth, double *covariance);
+
+/* a (symmetric, positive semidefinite; its lower half is read) becomes W, lower triangular and zero above, with
+ * W a W' = I. A column whose pivot is not above `floor` times its diagonal element depends on those before it: its row and
+ * column of W are zero. Returns the rank; the logarithm of the determinant of the others goes to *log_determinant. */
+int32_t dumi_cholesky_inverse(int32_t d, double *a, double floor, double *log_determinant);
+
+double dumi_dot_double(int32_t count, const double *x, const double *y);
+
+#endif

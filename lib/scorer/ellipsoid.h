@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * What "mahalanobis" and "elliptic" have in common: the square of a distance from a mean, in units of a covariance. */
+#ifndef DUMI_SCORER_ELLIPSOID_H
+#define DUMI_SCORER_ELLIPSOID_H
+
+#include "scorer/rows.h"
+
+/* Columns: a row is scored without an allocation, and a covariance of more would not fit into caches anyway. */
+enum { DUMI_MOST_COVARIANCE = 4096 };
+
+typedef struct {
+    dumi_state head;
+    double *mean;
+    double *root; /* W, lower triangular: |W (x - mean)|^2 is the score */
+} dumi_ellipsoid;
+
+extern const dumi_layout dumi_ellipsoid_layout;
+
+/* LIMIT for too many columns. */
+dum_status dumi_ellipsoid_create(const dumi_fitting *f, dumi_ellipsoid **out);
+/* The score of one row; x: d numbers of scratch. */
+double dumi_ellipsoid_distance(int32_t d, const double *mean, const double *root, const float *row, double *x);
+/* dumi_scorer_kind.row */
+double dumi_ellipsoid_row(const void *state, const float *row, float *parts);
+
+#endif
