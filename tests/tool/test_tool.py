@@ -349,6 +349,12 @@ def test_examples(scratch):
     assert done.returncode == 1 and "No such file" in done.stderr
 
 
+def fit_small(data, model, kind, *more):
+    """A fit that takes no time."""
+    small = ("--set", "steps=60", "--set", "width=16") if kind == "dum" else ()
+    run("fit", "--quiet", "--data", data, "--model", model, "--scorer", kind, *small, *more)
+
+
 def planted(scratch, name):
     """300 rows of five columns; in row 7 the one with a hostile name is far out."""
     random.seed(2)
@@ -364,7 +370,7 @@ def test_explain(scratch):
     model = scratch / "e.dum"
     explain = ("explain", "--model", model, "--data", data)
     for kind in ("dum", "copod", "ecod", "hbos"):
-        run("fit", "--quiet", "--data", data, "--scorer", kind, "--holdout", 0.2, "--model", model)
+        fit_small(data, model, kind, "--holdout", 0.2)
         table = list(csv.DictReader(run(*explain, "--top", 1000).splitlines()))
         scores = [float(v) for v in run("score", "--model", model, "--data", data).split()]
         order = sorted(range(300), key=lambda i: (-scores[i], i))
@@ -377,7 +383,7 @@ def test_explain(scratch):
         shares = [float(line["share"]) for line in mine]
         assert shares == sorted(shares, reverse=True) and len(shares) <= 5
         assert len({line.split(",")[0] for line in run(*explain).splitlines()[1:]}) == 10
-    run("fit", "--quiet", "--data", write_npy(scratch / "e.npy", rows), "--scorer", "hbos", "--model", model)
+    fit_small(write_npy(scratch / "e.npy", rows), model, "hbos")
     few = ("explain", "--model", model, "--data", scratch / "e.npy", "--top", 1, "--out")
     told = run(*few, "-").splitlines()
     assert told[0] == "row,score,feature,value,share" and told[1].split(",")[2] == "3", told
@@ -391,9 +397,9 @@ def test_explain(scratch):
     run("explain", "--data", data, code=2, message="--model is needed")
     run("explain", "--model", model, code=2, message="--data is needed")
     run("explain", "--model", model, "--data", WDBC, "--out", out, code=1, message="31 columns")
-    run("fit", "--quiet", "--data", data, "--scorer", "iforest", "--model", model)
+    fit_small(data, model, "iforest")
     run(*explain, "--out", out, code=1, message="scorer iforest does not explain")
-    run("fit", "--quiet", "--data", data, "--set", "anchor=off", "--set", "steps=5", "--model", model)
+    fit_small(data, model, "dum", "--set", "anchor=off")
     run(*explain, "--out", out, code=1, message="cannot say which features")
     assert sorted(os.listdir(scratch)) == before
 
@@ -448,7 +454,7 @@ def test_report(scratch):
     bare = ("report", "--model", model, "--data", data)
     report = (*bare, "--out", page)
     for kind, top in (("dum", 12), ("hbos", 300), ("iforest", 300)):
-        run("fit", "--quiet", "--data", data, "--scorer", kind, "--holdout", 0.4, "--model", model)
+        fit_small(data, model, kind, "--holdout", 0.4)
         run(*report, "--top", top)
         seen = Page(page)
         assert not re.search(r"https?://|src=|href|url\(|@import|<script|<link", seen.raw)
@@ -471,7 +477,7 @@ def test_report(scratch):
     assert run(*bare, "--false-alarm-rate", 0.1, "--out", "-") == page.read_text()
 
     # too few held-out rows for the rate: said in the page, an error where the rate was asked for
-    run("fit", "--quiet", "--data", data, "--scorer", "hbos", "--holdout", 0.1, "--model", model)
+    fit_small(data, model, "hbos", "--holdout", 0.1)
     run(*report)
     seen = Page(page)
     assert "No threshold at a false-alarm rate of 0.01: " in seen.text and 'class="limit"' not in seen.raw
@@ -497,7 +503,7 @@ def test_report_of_odd_data(scratch):
     model, page = scratch / "o.dum", scratch / "o.html"
 
     def report(data, *more, scorer="hbos"):
-        run("fit", "--quiet", "--data", data, "--scorer", scorer, "--model", model, *more)
+        fit_small(data, model, scorer, *more)
         run("report", "--model", model, "--data", data, "--out", page)
         return Page(page)
 
