@@ -67,6 +67,35 @@ static bool store_text(const char *name, const char *value, arguments *a)
     return false;
 }
 
+static int store_number(const char *name, const char *value, arguments *a)
+{
+    const char *expected = "";
+    bool good = false;
+    if (strcmp(name, "--threads") == 0) {
+        expected = "a whole number from 0 to 256";
+        good = parse_int(value, &a->threads) && a->threads <= 256;
+    } else if (strcmp(name, "--bootstrap") == 0) {
+        expected = "a whole number";
+        good = parse_int(value, &a->bootstrap);
+    } else if (strcmp(name, "--checkpoint-epochs") == 0) {
+        expected = "a whole number";
+        good = parse_int(value, &a->checkpoint_epochs);
+    } else if (strcmp(name, "--top") == 0) {
+        expected = "a whole number from 1 to 10000";
+        good = parse_int(value, &a->top) && a->top >= 1 && a->top <= 10000;
+    } else if (strcmp(name, "--max-seconds") == 0) {
+        expected = "0 or more";
+        good = parse_double(value, &a->max_seconds);
+    } else if (strcmp(name, "--false-alarm-rate") == 0) {
+        expected = "a number between 0 and 1";
+        good = parse_double(value, &a->false_alarm_rate) && a->false_alarm_rate > 0 && a->false_alarm_rate < 1;
+    }
+    if (good)
+        return TOOL_OK;
+    fprintf(stderr, "dum: %s: bad value \"%s\", expected %s (see dum --help)\n", name, value, expected);
+    return TOOL_USAGE;
+}
+
 static int store(const char *name, const char *value, arguments *a)
 {
     if (store_text(name, value, a))
@@ -77,18 +106,7 @@ static int store(const char *name, const char *value, arguments *a)
         a->settings[a->setting_count++] = value;
         return TOOL_OK;
     }
-    bool good = false;
-    if (strcmp(name, "--threads") == 0)
-        good = parse_int(value, &a->threads) && a->threads <= 256;
-    else if (strcmp(name, "--bootstrap") == 0)
-        good = parse_int(value, &a->bootstrap);
-    else if (strcmp(name, "--checkpoint-epochs") == 0)
-        good = parse_int(value, &a->checkpoint_epochs);
-    else if (strcmp(name, "--max-seconds") == 0)
-        good = parse_double(value, &a->max_seconds);
-    else if (strcmp(name, "--false-alarm-rate") == 0)
-        good = parse_double(value, &a->false_alarm_rate) && a->false_alarm_rate > 0 && a->false_alarm_rate < 1;
-    return good ? TOOL_OK : usage("%s: bad value", name);
+    return store_number(name, value, a);
 }
 
 static bool store_flag(const char *name, arguments *a)

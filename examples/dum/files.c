@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Tables in. */
+ * Tables in, and models to score them. */
 #include "tool.h"
 
 #include <errno.h>
@@ -107,4 +107,39 @@ void free_data(loaded_data *data)
 {
     dum_dataset_destroy(data->dataset);
     csv_free(&data->table);
+}
+
+int open_inputs(const arguments *args, inputs *in)
+{
+    memset(in, 0, sizeof *in);
+    int status = require_argument(args->data, "--data");
+    if (status == TOOL_OK)
+        status = require_argument(args->model, "--model");
+    if (status == TOOL_OK)
+        status = open_context(args, &in->context);
+    if (status == TOOL_OK && dum_scorer_load(in->context, args->model, &in->scorer) != DUM_OK)
+        status = fail_library(args->model);
+    if (status == TOOL_OK)
+        status = load_data(in->context, args->data, args, &in->data);
+    return status;
+}
+
+void close_inputs(inputs *in)
+{
+    free_data(&in->data);
+    dum_scorer_destroy(in->scorer);
+    dum_context_destroy(in->context);
+}
+
+double *score_inputs(const arguments *args, const inputs *in)
+{
+    double *scores = malloc((size_t)dum_dataset_rows(in->data.dataset) * sizeof *scores);
+    if (scores == NULL) {
+        complain("out of memory");
+    } else if (dum_scorer_score_dataset(in->scorer, in->data.dataset, scores) != DUM_OK) {
+        fail_library(args->data);
+        free(scores);
+        scores = NULL;
+    }
+    return scores;
 }

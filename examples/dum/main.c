@@ -20,6 +20,11 @@ static const command commands[] = {
     {"score", command_score,
      "--model m.dum --data X [--out s.npy|s.csv|-] [--pvalue] [--false-alarm-rate R]\n"
      "               [--threads N] [--backend NAME]"},
+    {"explain", command_explain,
+     "--model m.dum --data X [--top N] [--out e.csv|-] [--threads N] [--backend NAME]"},
+    {"report", command_report,
+     "--model m.dum --data X --out report.html [--top N] [--false-alarm-rate R]\n"
+     "               [--threads N] [--backend NAME]"},
     {"eval", command_eval, "--scores s.npy --labels y.npy [--bootstrap N]"},
     {"compare", command_compare,
      "--reference a.npy --sample b.npy --model m.dum [--bootstrap N] [--threads N]\n"
@@ -36,6 +41,7 @@ static const char notes[] =
     "CSV: --header or --no-header (found out by default), --label-column NAME|NUMBER (not a feature; numbers\n"
     "start at 0). --set: the names are in dum scorers; --holdout calibrates, as --pvalue and\n"
     "--false-alarm-rate need. --bootstrap N: resamples of the intervals; without it, compare has DeLong's.\n"
+    "--top: how many of the highest scores (10). report: the rate is 0.01 by default.\n"
     "--checkpoint: the state of training goes there every N epochs (1) and at the end; with --resume, "
     "training\n"
     "goes on from that file where there is one, to the same model.\n"

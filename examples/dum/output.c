@@ -10,34 +10,43 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void put_npy(FILE *file, const double *values, int64_t rows, int32_t cols)
+typedef struct {
+    const double *values;
+    int64_t rows;
+    int32_t cols;
+    const char *const *names;
+} table;
+
+static void put_npy(FILE *file, const void *what)
 {
+    const table *t = what;
     char head[128];
-    if (cols == 1)
+    if (t->cols == 1)
         snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld,), }",
-                 (long long)rows);
+                 (long long)t->rows);
     else
         snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld, %d), }",
-                 (long long)rows, cols);
+                 (long long)t->rows, t->cols);
     fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, file);
     fprintf(file, "%-117s\n", head);
-    for (int64_t i = 0; i < rows * cols; i++) {
+    for (int64_t i = 0; i < t->rows * t->cols; i++) {
         uint64_t bits;
         unsigned char bytes[8];
-        memcpy(&bits, &values[i], sizeof bits);
+        memcpy(&bits, &t->values[i], sizeof bits);
         for (int b = 0; b < 8; b++)
             bytes[b] = (unsigned char)(bits >> 8 * b);
         fwrite(bytes, 1, sizeof bytes, file);
     }
 }
 
-static void put_csv(FILE *file, const double *values, int64_t rows, int32_t cols, const char *const *names)
+static void put_csv(FILE *file, const void *what)
 {
-    for (int32_t j = 0; names != NULL && j < cols; j++)
-        fprintf(file, "%s%s", names[j], j + 1 < cols ? "," : "\n");
-    for (int64_t i = 0; i < rows; i++)
-        for (int32_t j = 0; j < cols; j++)
-            fprintf(file, "%.17g%s", values[i * cols + j], j + 1 < cols ? "," : "\n");
+    const table *t = what;
+    for (int32_t j = 0; t->names != NULL && j < t->cols; j++)
+        fprintf(file, "%s%s", t->names[j], j + 1 < t->cols ? "," : "\n");
+    for (int64_t i = 0; i < t->rows; i++)
+        for (int32_t j = 0; j < t->cols; j++)
+            fprintf(file, "%.17g%s", t->values[i * t->cols + j], j + 1 < t->cols ? "," : "\n");
 }
 
 bool is_special_file(const char *path)
@@ -46,16 +55,12 @@ bool is_special_file(const char *path)
     return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
 }
 
-static bool write_file(const char *path, bool temporary, bool npy, const double *values, int64_t rows,
-                       int32_t cols, const char *const *names)
+static bool write_file(const char *path, bool temporary, put_fn put, const void *what)
 {
     FILE *file = fopen(path, temporary ? "wbx" : "wb");
     if (file == NULL)
         return false;
-    if (npy)
-        put_npy(file, values, rows, cols);
-    else
-        put_csv(file, values, rows, cols, names);
+    put(file, what);
     const bool written = fflush(file) == 0 && ferror(file) == 0;
     const int error = errno;
     const bool closed = fclose(file) == 0;
@@ -71,25 +76,23 @@ static bool write_file(const char *path, bool temporary, bool npy, const double 
     return false;
 }
 
-int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names)
+int write_output(const char *path, put_fn put, const void *what)
 {
     if (path == NULL || strcmp(path, "-") == 0) {
-        put_csv(stdout, values, rows, cols, names);
+        put(stdout, what);
         return TOOL_OK;
     }
-    const bool npy = has_ending(path, ".npy");
     /* A rename would put a file in the place of a pipe or a device. */
     if (is_special_file(path))
-        return write_file(path, false, npy, values, rows, cols, names)
-                   ? TOOL_OK
-                   : fail("cannot write %s: %s", path, strerror(errno));
+        return write_file(path, false, put, what) ? TOOL_OK
+                                                  : fail("cannot write %s: %s", path, strerror(errno));
     const size_t capacity = strlen(path) + 32;
     char *temporary = malloc(capacity);
     if (temporary == NULL)
         return fail("out of memory");
     snprintf(temporary, capacity, "%s.%ld.tmp", path, (long)getpid());
     int status = TOOL_OK;
-    if (!write_file(temporary, true, npy, values, rows, cols, names)) {
+    if (!write_file(temporary, true, put, what)) {
         status = fail("cannot write %s: %s", path, strerror(errno));
     } else if (rename(temporary, path) != 0) {
         status = fail("cannot write %s: %s", path, strerror(errno));
@@ -97,6 +100,13 @@ int write_table(const char *path, const double *values, int64_t rows, int32_t co
     }
     free(temporary);
     return status;
+}
+
+int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names)
+{
+    const table t = {values, rows, cols, names};
+    const bool npy = path != NULL && has_ending(path, ".npy");
+    return write_output(path, npy ? put_npy : put_csv, &t);
 }
 
 void print_number(const char *name, double value, bool last)

@@ -29,22 +29,21 @@ static int add_columns(const arguments *args, const dum_scorer *scorer, int64_t 
     return status;
 }
 
-static int score_rows(const arguments *args, const dum_scorer *scorer, const dum_dataset *data)
+static int score_rows(const arguments *args, const inputs *in)
 {
-    const int64_t rows = dum_dataset_rows(data);
+    const int64_t rows = dum_dataset_rows(in->data.dataset);
     const char *names[3] = {"score"};
     int32_t cols = 1;
     if (args->pvalue)
         names[cols++] = "p";
     if (args->false_alarm_rate > 0)
         names[cols++] = "alarm";
-    double *scores = malloc((size_t)rows * sizeof *scores);
+    double *scores = score_inputs(args, in);
+    if (scores == NULL)
+        return TOOL_FAILED;
     double *table = malloc((size_t)rows * (size_t)cols * sizeof *table);
-    int status = scores != NULL && table != NULL ? TOOL_OK : fail("out of memory");
-    if (status == TOOL_OK && dum_scorer_score_dataset(scorer, data, scores) != DUM_OK)
-        status = fail_library(args->data);
-    if (status == TOOL_OK)
-        status = add_columns(args, scorer, rows, scores, table, cols);
+    int status =
+        table != NULL ? add_columns(args, in->scorer, rows, scores, table, cols) : fail("out of memory");
     if (status == TOOL_OK)
         status = write_table(args->out, table, rows, cols, cols > 1 ? names : NULL);
     free(scores);
@@ -59,23 +58,12 @@ int command_score(int argc, char **argv)
         "--header", "--no-header", "--label-column", "--quiet",   NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);
-    if (status != TOOL_OK || (status = require_argument(args.data, "--data")) != TOOL_OK ||
-        (status = require_argument(args.model, "--model")) != TOOL_OK)
-        return status;
-    dum_context *context;
-    status = open_context(&args, &context);
     if (status != TOOL_OK)
         return status;
-    dum_scorer *scorer = NULL;
-    loaded_data data = {0};
-    if (dum_scorer_load(context, args.model, &scorer) != DUM_OK)
-        status = fail_library(args.model);
-    else
-        status = load_data(context, args.data, &args, &data);
+    inputs in;
+    status = open_inputs(&args, &in);
     if (status == TOOL_OK)
-        status = score_rows(&args, scorer, data.dataset);
-    free_data(&data);
-    dum_scorer_destroy(scorer);
-    dum_context_destroy(context);
+        status = score_rows(&args, &in);
+    close_inputs(&in);
     return finish_output(status);
 }

@@ -19,7 +19,7 @@ typedef struct {
     const char *data, *model, *out, *scores, *labels, *reference, *sample, *pairs, *backend, *scorer,
         *label_column, *checkpoint;
     const char *settings[MAX_SETTINGS]; /* name=value */
-    int32_t setting_count, threads, bootstrap, header, checkpoint_epochs;
+    int32_t setting_count, threads, bootstrap, header, checkpoint_epochs, top;
     double max_seconds, false_alarm_rate;
     const char *seed, *holdout;
     bool quiet, pvalue, resume;
@@ -53,6 +53,19 @@ typedef struct {
 int load_data(dum_context *context, const char *path, const arguments *args, loaded_data *out);
 void free_data(loaded_data *data);
 
+/* --model, and the rows of --data that it is to score. */
+typedef struct {
+    dum_context *context;
+    dum_scorer *scorer;
+    loaded_data data;
+} inputs;
+
+/* After failure, too, what is open is to be closed. */
+int open_inputs(const arguments *args, inputs *in);
+void close_inputs(inputs *in);
+/* The scores of all rows, to be freed; NULL after a message. */
+double *score_inputs(const arguments *args, const inputs *in);
+
 bool has_ending(const char *path, const char *ending);
 /* All of a file, with a NUL behind it; NULL after a message. */
 char *read_file(const char *path, size_t *size);
@@ -63,8 +76,11 @@ int load_csv(const char *path, int header, bool doubles, csv_table *table);
 int load_vector(const char *path, const char *column, int header, const char *usual, double **values,
                 int64_t *count);
 
-/* Writes rows x cols doubles: .npy, .csv, or CSV on standard output for "-" or NULL. A file is written beside
- * its place and renamed. names: of the columns, for CSV; NULL: no header. */
+/* Writes what `put` puts to a file, or to standard output for "-" or NULL. A file is written beside its place
+ * and renamed. */
+typedef void (*put_fn)(FILE *file, const void *what);
+int write_output(const char *path, put_fn put, const void *what);
+/* The same with rows x cols doubles: .npy, or CSV. names: of the columns, for CSV; NULL: no header. */
 int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names);
 /* There is something at path that is no file: a folder, a pipe, a device. */
 bool is_special_file(const char *path);
@@ -78,6 +94,8 @@ int finish_output(int status);
 
 int command_fit(int argc, char **argv);
 int command_score(int argc, char **argv);
+int command_explain(int argc, char **argv);
+int command_report(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_info(int argc, char **argv);

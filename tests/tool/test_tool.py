@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Every command of the tool: answers, exit codes, messages. Standard library only.
 Usage: test_tool.py path/to/dum path/to/wdbc.csv path/to/options.md"""
+import csv
+import html.parser
 import json
 import os
 import pathlib
 import pty
 import random
+import re
 import resource
 import signal
 import stat
@@ -346,14 +349,195 @@ def test_examples(scratch):
     assert done.returncode == 1 and "No such file" in done.stderr
 
 
+def fit_small(data, model, kind, *more):
+    """A fit that takes no time."""
+    small = ("--set", "steps=60", "--set", "width=16") if kind == "dum" else ()
+    run("fit", "--quiet", "--data", data, "--model", model, "--scorer", kind, *small, *more)
+
+
+def planted(scratch, name):
+    """300 rows of five columns; in row 7 the one with a hostile name is far out."""
+    random.seed(2)
+    rows = [[random.uniform(-1, 1) for _ in range(5)] for _ in range(300)]
+    rows[7][3] = 40.0
+    lines = ['a,b,c,"<b>""x",e'] + [",".join(f"{v:.6f}" for v in row) for row in rows]
+    return write(scratch / name, "\n".join(lines) + "\n"), rows
+
+
+def test_explain(scratch):
+    """The planted cell is named, by name or number; kinds that have no features to name say so."""
+    data, rows = planted(scratch, "e.csv")
+    model = scratch / "e.dum"
+    explain = ("explain", "--model", model, "--data", data)
+    for kind in ("dum", "copod", "ecod", "hbos"):
+        fit_small(data, model, kind, "--holdout", 0.2)
+        table = list(csv.DictReader(run(*explain, "--top", 1000).splitlines()))
+        scores = [float(v) for v in run("score", "--model", model, "--data", data).split()]
+        order = sorted(range(300), key=lambda i: (-scores[i], i))
+        assert list(dict.fromkeys(int(line["row"]) for line in table)) == order, kind
+        assert all(scores[int(line["row"])] == float(line["score"]) for line in table)
+        assert all(0 < float(line["p"]) <= 1 and float(line["share"]) > 0 for line in table)
+        assert ("deviation" in table[0]) == (kind == "dum")
+        mine = [line for line in table if line["row"] == "7"]
+        assert mine[0]["feature"] == '<b>"x' and float(mine[0]["value"]) == 40, (kind, mine)
+        shares = [float(line["share"]) for line in mine]
+        assert shares == sorted(shares, reverse=True) and len(shares) <= 5
+        assert len({line.split(",")[0] for line in run(*explain).splitlines()[1:]}) == 10
+    fit_small(write_npy(scratch / "e.npy", rows), model, "hbos")
+    few = ("explain", "--model", model, "--data", scratch / "e.npy", "--top", 1, "--out")
+    told = run(*few, "-").splitlines()
+    assert told[0] == "row,score,feature,value,share" and told[1].split(",")[2] == "3", told
+    run(*few, scratch / "t.csv")
+    assert (scratch / "t.csv").read_text().splitlines() == told
+    before = sorted(os.listdir(scratch))
+    out = scratch / "n.csv"
+    run(*explain, "--out", scratch / "n.npy", code=2, message="n.npy, expected a name for CSV")
+    run(*explain, "--top", 0, code=2, message='--top: bad value "0", expected a whole number from 1 to 10000')
+    run(*explain, "--top", "some", code=2, message='bad value "some"')
+    run("explain", "--data", data, code=2, message="--model is needed")
+    run("explain", "--model", model, code=2, message="--data is needed")
+    run("explain", "--model", model, "--data", WDBC, "--out", out, code=1, message="31 columns")
+    fit_small(data, model, "iforest")
+    run(*explain, "--out", out, code=1, message="scorer iforest does not explain")
+    fit_small(data, model, "dum", "--set", "anchor=off")
+    run(*explain, "--out", out, code=1, message="cannot say which features")
+    assert sorted(os.listdir(scratch)) == before
+
+
+class Page(html.parser.HTMLParser):
+    """What a report holds. Fails where an element is not closed, something from elsewhere is asked for, or a shape
+    lies outside its plot."""
+    def __init__(self, path):
+        super().__init__()
+        self.text, self.open, self.rows, self.points, self.table = "", [], [], [], None
+        self.raw = path.read_text()
+        self.feed(self.raw)
+        self.close()
+        assert not self.open and self.raw.endswith("</html>\n"), self.open
+        self.top = [point for point in self.points if point[2] != "2"]
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        assert tag not in ("b", "script", "img", "link", "iframe", "object"), tag
+        assert not any(name.startswith("on") or name in ("src", "href") for name in attrs), attrs
+        if tag == "table":
+            self.table = attrs.get("id")
+        if tag == "tr" and self.table == "top" and "tbody" in self.open:
+            self.rows.append([])
+        if tag == "td" and self.table == "top":
+            self.rows[-1].append("")
+        if tag == "circle":
+            self.points.append((float(attrs["cx"]), float(attrs["cy"]), attrs["r"]))
+            assert 84 <= self.points[-1][0] <= 708 and 24 <= self.points[-1][1] <= 292, attrs
+        if tag == "rect":
+            x, y, width, height = (float(attrs[name]) for name in ("x", "y", "width", "height"))
+            assert x >= 84 and x + width <= 708.1 and y >= 24 and y + height <= 292.1, attrs
+        if tag != "meta" and not self.get_starttag_text().endswith("/>"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.text += data
+        if "td" in self.open and self.table == "top":
+            self.rows[-1][-1] += data
+
+
+def test_report(scratch):
+    """One page that needs nothing else: histogram, table, points; a name is text, whatever it holds."""
+    data, _ = planted(scratch, "r.csv")
+    model, page = scratch / "r.dum", scratch / "r.html"
+    bare = ("report", "--model", model, "--data", data)
+    report = (*bare, "--out", page)
+    for kind, top in (("dum", 12), ("hbos", 300), ("iforest", 300)):
+        fit_small(data, model, kind, "--holdout", 0.4)
+        run(*report, "--top", top)
+        seen = Page(page)
+        assert not re.search(r"https?://|src=|href|url\(|@import|<script|<link", seen.raw)
+        assert len(seen.rows) == len(seen.top) == top and len(seen.points) == 300 + top
+        mine = next(row for row in seen.rows if row[0] == "7")
+        assert len(mine) == (3 if kind == "iforest" else 4), mine
+        assert kind == "iforest" or mine[3].startswith('<b>"x = 40'), mine
+        assert "<b>" not in seen.raw and '<b>"x' in seen.text
+        assert f"scored by a model of kind {kind}" in seen.text and "on 120 rows that were held out" in seen.text
+        assert ("does not explain" in seen.text) == (kind == "iforest")
+        assert "Threshold at a false-alarm rate of 0.01" in seen.text and 'class="limit"' in seen.raw
+        assert seen.raw.count('class="bar"') > 5
+        # the planted column is an axis: row 7 is the point furthest right, or highest
+        right, high = max(seen.points), min(seen.points, key=lambda point: point[1])
+        assert (right in seen.top and right[0] > 650) or (high in seen.top and high[1] < 50), (right, high)
+    run(*report)
+    assert len(Page(page).rows) == 10
+    run(*report, "--false-alarm-rate", 0.1)
+    assert "false-alarm rate of 0.1:" in Page(page).text
+    assert run(*bare, "--false-alarm-rate", 0.1, "--out", "-") == page.read_text()
+
+    # too few held-out rows for the rate: said in the page, an error where the rate was asked for
+    fit_small(data, model, "hbos", "--holdout", 0.1)
+    run(*report)
+    seen = Page(page)
+    assert "No threshold at a false-alarm rate of 0.01: " in seen.text and 'class="limit"' not in seen.raw
+    page.unlink()
+    before = sorted(os.listdir(scratch))
+    run(*report, "--false-alarm-rate", 0.001, code=1, message="--false-alarm-rate: ")
+    run(*report, "--false-alarm-rate", 2, code=2, message='bad value "2", expected a number between 0 and 1')
+    run(*report, "--top", 10001, code=2, message='bad value "10001"')
+    run(*report, "--pvalue", code=2, message="no option --pvalue")
+    run(*bare, code=2, message="--out is needed")
+    run("report", "--model", model, "--data", WDBC, "--out", page, code=1, message="31 columns")
+    run("report", "--model", data, "--data", data, "--out", page, code=1, message="r.csv")
+    run(*bare, "--out", scratch / "no" / "r.html", code=1, message="cannot write")
+    run(*bare, "--out", scratch, code=1, message="cannot write")
+    done = subprocess.run([DUM, *map(str, report)], stderr=subprocess.PIPE, restore_signals=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)))
+    assert done.returncode == 1 and b"cannot write" in done.stderr, done
+    assert sorted(os.listdir(scratch)) == before
+
+
+def test_report_of_odd_data(scratch):
+    """One column, one value, missing cells, more rows than are drawn, hostile names."""
+    model, page = scratch / "o.dum", scratch / "o.html"
+
+    def report(data, *more, scorer="hbos"):
+        fit_small(data, model, scorer, *more)
+        run("report", "--model", model, "--data", data, "--out", page)
+        return Page(page)
+
+    random.seed(3)
+    many = write_npy(scratch / "many.npy", [[random.gauss(0, 1), i] for i in range(20000)])
+    seen = report(many, scorer="iforest")
+    assert 2000 <= len(seen.points) - len(seen.top) <= 2010 and len(seen.raw) < 200000
+    assert "column 1" in seen.text and "evenly chosen" in seen.text
+    seen = report(write_npy(scratch / "one.npy", [[float(i)] for i in range(50)]))
+    assert len(seen.top) == 10 and "There is one feature" in seen.text
+    assert len(report(write(scratch / "same.csv", "5,5\n" * 4), scorer="iforest").rows) == 4
+    wide = "".join(f"{'-' * (i % 2)}3e38,{i}\n" for i in range(20))
+    assert len(report(write(scratch / "wide.csv", wide), scorer="ecod").top) == 10
+    cells = "".join(f"{500 if i == 1 else i},{'' if i % 3 else i * i % 5}\n" for i in range(60))
+    seen = report(write(scratch / "gaps.csv", "a,b\n" + cells), "--set", "nonfinite=impute", "--set",
+                  "scaling=zscore", scorer="dum")
+    assert "40 rows lack a value" in seen.text and "b = missing" in seen.text and "nan" not in seen.raw
+    names = ["</title></svg></style><script>alert(1)</script>", "&lt;\x1b[31m'\x7f", "\u202e" + "\u00e4" * 300]
+    lines = [",".join(f'"{name}"' for name in names)] + [f"{i},{i * i % 11},{i * 5 % 7}" for i in range(40)]
+    named = write(scratch / "names.csv", "\n".join(lines))
+    seen = report(named, scorer="ecod")
+    assert names[0] in seen.text and "&lt;" in seen.text and "\x1b" not in seen.raw
+    assert "\u00e4" * 98 in seen.raw and "\u00e4" * 101 not in seen.raw
+    assert "\x1b" not in run("explain", "--model", model, "--data", named)
+
+
 def test_options(_):
     """docs/options.md is what `dum scorers` says."""
     assert run("scorers") in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum scorers"
 
 
 with tempfile.TemporaryDirectory() as folder:
-    for test in (main, test_options, test_vectors, test_writing, test_stopping, test_checkpoints, test_threads,
-                 test_examples):
+    for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
+                 test_stopping, test_checkpoints, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)
