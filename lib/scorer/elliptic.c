@@ -188,10 +188,12 @@ static dum_status first_stage(search *s, stages *g)
         for (int32_t start = 0; start < each; start++) {
             DUMI_TRY(
                 dumi_fitting_progress(s->f, (int64_t)group * each + start, (int64_t)each * g->groups + 1, 0));
-            const int64_t few = s->f->cols + 1 < s->count ? s->f->cols + 1 : s->count;
+            /* Few rows are seldom contaminated; a random half, in many columns, leads to lower determinants. */
+            const int64_t half = half_of(s->f, s->count),
+                          few = start % 2 == 0 && s->f->cols + 1 < half ? s->f->cols + 1 : half;
             subset first = {.rows = g->spare.rows, .count = few};
             draw(s, first.rows, few, (uint32_t)(group * each + start + 1));
-            g->spare.count = half_of(s->f, s->count);
+            g->spare.count = half;
             DUMI_TRY(concentrate(s, &first, &g->spare, FIRST_STEPS));
             keep(g->best + (ptrdiff_t)group * KEPT, &found, each < KEPT ? each : KEPT, &g->spare);
         }

@@ -33,16 +33,25 @@ static dum_context *open_context(const char *backend, int32_t threads, allocatio
     return context;
 }
 
+static bool is(int kind, const char *name)
+{
+    return strcmp(dum_scorer_kind_name(kind), name) == 0;
+}
+
+/* Small, so that files can be cut at every byte. */
 static dum_scorer *make_scorer(dum_context *context, int kind)
 {
+    static const struct {
+        const char *kind, *option;
+        double value;
+    } small[] = {{"dum", "steps", 10},    {"dum", "width", 8},      {"iforest", "trees", 12},
+                 {"eif", "trees", 40},    {"eif", "sample", 16},    {"lesinn", "samples", 9},
+                 {"kde", "features", 32}, {"elliptic", "starts", 4}};
     dum_scorer *scorer;
     ck_ok(dum_scorer_create(context, dum_scorer_kind_name(kind), &scorer));
-    if (strcmp(dum_scorer_kind_name(kind), "dum") == 0) {
-        ck_ok(dum_scorer_set_number(scorer, "steps", 10));
-        ck_ok(dum_scorer_set_number(scorer, "width", 8));
-    }
-    if (strcmp(dum_scorer_kind_name(kind), "iforest") == 0)
-        ck_ok(dum_scorer_set_number(scorer, "trees", 12));
+    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++)
+        if (is(kind, small[i].kind))
+            ck_ok(dum_scorer_set_number(scorer, small[i].option, small[i].value));
     return scorer;
 }
 
@@ -81,7 +90,8 @@ START_TEST(same_bits)
             double one;
             ck_ok(dum_scorer_score(scorer, rows + (ptrdiff_t)i * COLS, 1, COLS, 0, &one));
             ck_assert_mem_eq(&one, first + i, sizeof one);
-            ck_assert(isfinite(one) && one <= first[ROWS - 1]);
+            /* a single outlier is a principal component of its own */
+            ck_assert(isfinite(one) && (one <= first[ROWS - 1] || is(_i, "pca")));
         }
         ck_fails(dum_scorer_score(scorer, rows, 1, COLS + 1, 0, scores), DUM_ERR_SHAPE, "4 columns");
         size_t size;
@@ -161,6 +171,9 @@ START_TEST(shares_and_thresholds)
     dum_context *context = open_context(NULL, 1, NULL);
     dum_scorer *scorer = make_scorer(context, _i);
     ck_ok(dum_scorer_set_number(scorer, "holdout", 0.5));
+    const char *scaling;
+    if (!is(_i, "dum") && dum_scorer_get_text(scorer, "scaling", &scaling) == DUM_OK)
+        ck_ok(dum_scorer_set_text(scorer, "scaling", "zscore"));
     ck_ok(fit(context, scorer, rows, ROWS - 1, COLS));
     ck_assert_int_eq(dum_scorer_calibration_count(scorer), (ROWS - 1) / 2);
     double threshold, score, p;
