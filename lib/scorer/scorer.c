@@ -3,8 +3,8 @@
 #include "scorer/rows.h"
 
 /* The registry: a new kind is one line here and one file. */
-static const dumi_scorer_kind *const kinds[] = {&dumi_scorer_dum, &dumi_scorer_copod, &dumi_scorer_ecod,
-                                                &dumi_scorer_hbos, &dumi_scorer_iforest};
+static const dumi_scorer_kind *const kinds[] = {&dumi_scorer_dum,  &dumi_scorer_copod,   &dumi_scorer_ecod,
+                                                &dumi_scorer_hbos, &dumi_scorer_iforest, &dumi_scorer_ocsvm};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 const dumi_param dumi_scorer_holdout = {

@@ -79,7 +79,7 @@ struct dum_scorer {
 };
 
 extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_copod, dumi_scorer_ecod, dumi_scorer_hbos,
-    dumi_scorer_iforest;
+    dumi_scorer_iforest, dumi_scorer_ocsvm;
 
 /* What each kind has at the head of its options. */
 enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS };
