@@ -67,7 +67,7 @@ static int scale_exponent(float most, double gamma)
 
 static void transpose(const panels *p, const float *rows, int64_t count, float *to)
 {
-    for (int32_t j = 0; j < p->cols; j++)
+    for (int64_t j = 0; j < p->cols; j++)
         for (int64_t i = 0; i < LANES; i++)
             to[j * LANES + i] = i < count ? rows[i * p->cols + j] * p->scale : 0;
 }
@@ -104,8 +104,8 @@ static void unpack(panels *p)
 static void copy_row(const panels *p, int64_t row, float *to)
 {
     const float *from = block_of(p, row / LANES) + row % LANES;
-    for (int32_t j = 0; j < p->cols; j++)
-        to[j] = from[(int64_t)j * LANES];
+    for (int64_t j = 0; j < p->cols; j++)
+        to[j] = from[j * LANES];
 }
 
 /* Differences, so that nothing cancels: float is enough for those, and for sums of sums of few squares. */
@@ -116,11 +116,11 @@ static inline void squares(const panels *p, const float *block, const float *x, 
     for (int32_t first = 0; first < p->cols; first += SPAN) {
         const int32_t end = p->cols - first < SPAN ? p->cols : first + SPAN;
         floats part[WIDES] = {{0}, {0}, {0}, {0}};
-        for (int32_t j = first; j < end; j++) {
+        for (int64_t j = first; j < end; j++) {
             const float value = x[j] * scale;
-            for (int v = 0; v < WIDES; v++) {
+            for (int64_t v = 0; v < WIDES; v++) {
                 floats y;
-                memcpy(&y, block + (int64_t)j * LANES + v * WIDE, sizeof y);
+                memcpy(&y, block + j * LANES + v * WIDE, sizeof y);
                 y -= value;
                 part[v] += y * y;
             }
@@ -151,16 +151,17 @@ static inline void powers(const float *y, float factor, float *out)
     memcpy(out, &bits, sizeof bits);
 }
 
-/* Kernel of x, times `scale`, with the rows of blocks first .. end - 1. */
+/* Kernel of x, times `scale`, with the rows of blocks first .. end - 1, one at least. */
 DUMI_CLONES static void kernel_values(const panels *p, const float *x, float scale, int64_t first, int64_t end,
                                       float *out)
 {
-    for (int64_t b = first; b < end; b++, out += LANES) {
+    do {
         float squared[LANES];
-        squares(p, block_of(p, b), x, scale, squared);
-        for (int v = 0; v < WIDES; v++)
+        squares(p, block_of(p, first), x, scale, squared);
+        for (int64_t v = 0; v < WIDES; v++)
             powers(squared + v * WIDE, p->exponent, out + v * WIDE);
-    }
+        out += LANES;
+    } while (++first < end);
 }
 
 /* ---- The state -------------------------------------------------------------------------------------------- */
@@ -321,7 +322,7 @@ typedef struct {
 } finding;
 
 typedef struct {
-    const dumi_fitting *f;
+    dumi_fitting *f;
     dum_context *context;
     panels rows;
     int64_t padded;
@@ -532,7 +533,7 @@ static dum_status choose_start(solver *s)
 
 static dum_status create_solver(solver *s, double gamma)
 {
-    dumi_fitting *f = (dumi_fitting *)s->f;
+    dumi_fitting *f = s->f;
     float *rows = f->rows;
     f->rows = NULL;
     DUMI_TRY(pack(s->context, rows, f->count, f->cols, gamma, &s->rows));
@@ -672,35 +673,49 @@ static int64_t expected_steps(const solver *s, int64_t step, double first_gap, d
     return step + 1 + (int64_t)((double)step * (wanted - closed) / closed);
 }
 
+/* How far the solution is from the best: alpha would go from a row of the larger gradient to one of the less. */
+static double gap_of(const solver *s)
+{
+    return fmax(s->best.most - s->best.least, 0);
+}
+
+/* Moves alpha between one pair of rows. Not moved: there is none, or double has no room for the step. */
+static dum_status improve(solver *s, bool *moved)
+{
+    const int64_t i = s->best.at;
+    DUMI_TRY(kernel_row(s, i, &s->row_i));
+    const int64_t j = find_second(s);
+    *moved = false;
+    if (j < 0)
+        return DUM_OK;
+    DUMI_TRY(kernel_row(s, j, &s->row_j));
+    *moved = move(s, i, j);
+    if (*moved)
+        find_first(s);
+    return DUM_OK;
+}
+
 static dum_status train(solver *s)
 {
-    const double limit = s->f->values[MAX_ITERATIONS], cost = pair_cost(s->rows.cols) * (double)s->padded;
+    const double limit = s->f->values[MAX_ITERATIONS] > 0 ? s->f->values[MAX_ITERATIONS] : INFINITY;
+    const double cost = pair_cost(s->rows.cols) * (double)s->padded;
     const int64_t interval = cost > 1e8 ? 1 : cost < 25000 ? 4000 : (int64_t)(1e8 / cost);
     /* No change yet: any finite kernel row will do. */
     DUMI_TRY(kernel_row(s, 0, &s->row_i));
     s->row_j = s->row_i;
     s->change_i = s->change_j = 0;
     find_first(s);
-    const double first_gap = s->best.most - s->best.least;
+    const double first_gap = gap_of(s);
     int64_t step = 0;
-    while (s->best.most - s->best.least >= s->f->values[TOLERANCE]) {
-        if (limit > 0 && (double)step >= limit)
-            break;
-        const double gap = s->best.most - s->best.least;
+    bool moved = true;
+    while (moved && gap_of(s) >= s->f->values[TOLERANCE] && (double)step < limit) {
         if (step % interval == 0)
-            DUMI_TRY(dumi_fitting_progress(s->f, step, expected_steps(s, step, first_gap, gap), gap));
-        const int64_t i = s->best.at;
-        DUMI_TRY(kernel_row(s, i, &s->row_i));
-        const int64_t j = find_second(s);
-        if (j < 0)
-            break;
-        DUMI_TRY(kernel_row(s, j, &s->row_j));
-        if (!move(s, i, j))
-            break;
-        find_first(s);
+            DUMI_TRY(
+                dumi_fitting_progress(s->f, step, expected_steps(s, step, first_gap, gap_of(s)), gap_of(s)));
+        DUMI_TRY(improve(s, &moved));
         step++;
     }
-    return dumi_fitting_progress(s->f, step, step, s->best.most - s->best.least);
+    return dumi_fitting_progress(s->f, step, step, gap_of(s));
 }
 
 /* The gradient of the rows on the edge; where there are none, between those inside and those outside. */
