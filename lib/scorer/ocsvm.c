@@ -30,7 +30,7 @@ static const dumi_param *param(int32_t index)
 
 /* ---- The kernel: one row against many --------------------------------------------------------------------- */
 
-enum { LANES = 32, WIDE = 8, WIDES = LANES / WIDE, HALF = 4 };
+enum { TOGETHER = 2, LANES = 32, WIDE = 8, WIDES = LANES / WIDE, HALF = 4 };
 
 typedef float floats __attribute__((vector_size(WIDE * sizeof(float))));
 typedef int32_t ints __attribute__((vector_size(WIDE * sizeof(int32_t))));
@@ -108,27 +108,30 @@ static void copy_row(const panels *p, int64_t row, float *to)
         to[j] = from[j * LANES];
 }
 
-/* Differences, so that nothing cancels: float is enough for those, and for sums of sums of few squares. */
-static inline void squares(const panels *p, const float *block, const float *x, float scale, float *out)
+/* Differences, so that nothing cancels: float is enough for those, and for sums of sums of few squares. `count`, 1 or
+ * 2, is a constant where this is called. */
+static inline void squares(const panels *p, const float *block, const float *const *x, int count, float scale,
+                           float (*out)[LANES])
 {
     enum { SPAN = 64 };
-    floats sum[WIDES] = {{0}, {0}, {0}, {0}};
+    floats sum[TOGETHER][WIDES] = {{{0}}};
     for (int32_t first = 0; first < p->cols; first += SPAN) {
         const int32_t end = p->cols - first < SPAN ? p->cols : first + SPAN;
-        floats part[WIDES] = {{0}, {0}, {0}, {0}};
-        for (int64_t j = first; j < end; j++) {
-            const float value = x[j] * scale;
+        floats part[TOGETHER][WIDES] = {{{0}}};
+        for (int64_t j = first; j < end; j++)
             for (int64_t v = 0; v < WIDES; v++) {
                 floats y;
                 memcpy(&y, block + j * LANES + v * WIDE, sizeof y);
-                y -= value;
-                part[v] += y * y;
+                for (int q = 0; q < count; q++) {
+                    const floats difference = y - x[q][j] * scale;
+                    part[q][v] += difference * difference;
+                }
             }
-        }
-        for (int v = 0; v < WIDES; v++)
-            sum[v] += part[v];
+        for (int q = 0; q < count; q++)
+            for (int v = 0; v < WIDES; v++)
+                sum[q][v] += part[q][v];
     }
-    memcpy(out, sum, sizeof sum);
+    memcpy(out, sum, (size_t)count * sizeof sum[0]);
 }
 
 /* 2^(y factor) where that is at most 1: to 1e-7 of itself, and 0 below the least normal number; exactly 1 for 0. */
@@ -151,16 +154,21 @@ static inline void powers(const float *y, float factor, float *out)
     memcpy(out, &bits, sizeof bits);
 }
 
-/* Kernel of x, times `scale`, with the rows of blocks first .. end - 1, one at least. */
-DUMI_CLONES static void kernel_values(const panels *p, const float *x, float scale, int64_t first, int64_t end,
-                                      float *out)
+/* Kernel of one or two rows x, times `scale`, with the rows of blocks first .. end - 1, one at least. */
+DUMI_CLONES static void kernel_values(const panels *p, const float *const *x, int count, float scale,
+                                      int64_t first, int64_t end, float *const *out)
 {
+    int64_t at = 0;
     do {
-        float squared[LANES];
-        squares(p, block_of(p, first), x, scale, squared);
-        for (int64_t v = 0; v < WIDES; v++)
-            powers(squared + v * WIDE, p->exponent, out + v * WIDE);
-        out += LANES;
+        float squared[TOGETHER][LANES];
+        if (count == TOGETHER)
+            squares(p, block_of(p, first), x, TOGETHER, scale, squared);
+        else
+            squares(p, block_of(p, first), x, 1, scale, squared);
+        for (int q = 0; q < count; q++)
+            for (int64_t v = 0; v < WIDES; v++)
+                powers(squared[q] + v * WIDE, p->exponent, out[q] + at + v * WIDE);
+        at += LANES;
     } while (++first < end);
 }
 
@@ -266,10 +274,15 @@ static void score_task(void *argument, int64_t task, int32_t worker)
             sums[i][l] = 0;
     for (int64_t first = 0; first < p->blocks; first += step) {
         const int64_t end = first + step < p->blocks ? first + step : p->blocks;
-        for (int i = 0; i < count; i++) {
-            float k[MOST_BLOCKS * LANES];
-            kernel_values(p, j->data + (begin + i) * j->row_stride, p->scale, first, end, k);
-            add_weighted(k, j->m->weights + first * LANES, (end - first) * LANES, sums[i]);
+        for (int i = 0; i < count; i += TOGETHER) {
+            float k[TOGETHER][MOST_BLOCKS * LANES];
+            const int now = count - i < TOGETHER ? 1 : TOGETHER;
+            const float *row = j->data + (begin + i) * j->row_stride,
+                        *x[] = {row, row + (now - 1) * j->row_stride};
+            float *out[] = {k[0], k[1]};
+            kernel_values(p, x, now, p->scale, first, end, out);
+            for (int q = 0; q < now; q++)
+                add_weighted(k[q], j->m->weights + first * LANES, (end - first) * LANES, sums[i + q]);
         }
     }
     for (int i = 0; i < count; i++) {
@@ -311,7 +324,7 @@ typedef struct {
 } row_cache;
 
 /* Training rows that are gathered at a time, and those of a part of a pass. */
-enum { GATHERED = 256, PASS_ROWS = 8192 };
+enum { GATHERED = 256, PASS_ROWS = 1024 };
 
 /* What a pass over a part of the training rows finds. */
 typedef struct {
@@ -373,8 +386,8 @@ static void kernel_row_task(void *argument, int64_t part, int32_t worker)
 {
     (void)worker;
     solver *s = argument;
-    kernel_values(&s->rows, s->x, 1, part * (PASS_ROWS / LANES), part_end(s, part) / LANES,
-                  s->out + part * PASS_ROWS);
+    float *const out = s->out + part * PASS_ROWS;
+    kernel_values(&s->rows, &s->x, 1, 1, part * (PASS_ROWS / LANES), part_end(s, part) / LANES, &out);
 }
 
 static void unlink_slot(row_cache *c, int64_t slot)
@@ -475,10 +488,15 @@ static void gather_task(void *argument, int64_t part, int32_t worker)
     const int64_t step = stretch_blocks(s->rows.cols), end = part_end(s, part) / LANES;
     for (int64_t first = part * (PASS_ROWS / LANES); first < end; first += step) {
         const int64_t stop = first + step < end ? first + step : end;
-        for (int32_t i = 0; i < s->gathered_count; i++) {
-            float k[MOST_BLOCKS * LANES];
-            kernel_values(&s->rows, s->gathered + (int64_t)i * s->rows.cols, 1, first, stop, k);
-            add_scaled(k, s->weights[i], (stop - first) * LANES, s->gradient + first * LANES);
+        for (int32_t i = 0; i < s->gathered_count; i += TOGETHER) {
+            float k[TOGETHER][MOST_BLOCKS * LANES];
+            const int now = s->gathered_count - i < TOGETHER ? 1 : TOGETHER;
+            const float *row = s->gathered + (int64_t)i * s->rows.cols,
+                        *x[] = {row, row + (int64_t)(now - 1) * s->rows.cols};
+            float *out[] = {k[0], k[1]};
+            kernel_values(&s->rows, x, now, 1, first, stop, out);
+            for (int q = 0; q < now; q++)
+                add_scaled(k[q], s->weights[i + q], (stop - first) * LANES, s->gradient + first * LANES);
         }
     }
 }
@@ -505,7 +523,7 @@ static dum_status sum_rows(solver *s, const int64_t *rows, int64_t count, bool b
 static dum_status choose_start(solver *s)
 {
     enum { SAMPLE = 2 * GATHERED };
-    const int64_t n = s->rows.count, sample = n < SAMPLE ? n : SAMPLE;
+    const int64_t n = s->rows.count, sample = n / 8 < SAMPLE ? n / 8 + 1 : SAMPLE;
     const double sum = s->f->values[NU] * (double)n;
     const int64_t whole = (int64_t)sum, count = whole < n ? whole + 1 : n;
     for (int64_t i = 0; i < sample; i++)

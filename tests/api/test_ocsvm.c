@@ -161,6 +161,48 @@ START_TEST(option_ends)
 }
 END_TEST
 
+/* Enough rows for the threads to share every pass, and for rows of the kernel to leave the cache. */
+START_TEST(threads)
+{
+    enum { MANY = 5000, WIDTH = 160 };
+    float *many = malloc(sizeof(float) * MANY * WIDTH);
+    double *first = malloc(sizeof(double) * MANY), *scores = malloc(sizeof(double) * MANY);
+    dumi_rng rng;
+    dumi_rng_init(&rng, 8, 99, 0);
+    for (int i = 0; i < MANY * WIDTH; i++)
+        many[i] = (float)dumi_rng_normal(&rng);
+    for (int32_t count = 1; count <= 3; count++) {
+        dum_context_options options;
+        DUM_INIT(options);
+        options.threads = count;
+        dum_context *context;
+        dum_dataset *data;
+        dum_scorer *scorer;
+        ck_ok(dum_context_create(&options, &context));
+        ck_ok(dum_dataset_from_memory(context, many, MANY, WIDTH, 0, &data));
+        ck_ok(dum_scorer_create(context, "ocsvm", &scorer));
+        ck_ok(dum_scorer_set_number(scorer, "nu", 0.1));
+        ck_ok(dum_scorer_set_number(scorer, "cache_mb", 1));
+        ck_ok(dum_scorer_fit(scorer, data, NULL));
+        ck_ok(dum_scorer_score(scorer, many, MANY, WIDTH, 0, scores));
+        if (count == 1)
+            memcpy(first, scores, sizeof(double) * MANY);
+        ck_assert_mem_eq(scores, first, sizeof(double) * MANY);
+        for (int64_t i = 0; i < MANY; i += 97) {
+            double one;
+            ck_ok(dum_scorer_score(scorer, many + i * WIDTH, 1, WIDTH, 0, &one));
+            ck_assert_mem_eq(&one, first + i, sizeof one);
+        }
+        dum_scorer_destroy(scorer);
+        dum_dataset_destroy(data);
+        dum_context_destroy(context);
+    }
+    free(many);
+    free(first);
+    free(scores);
+}
+END_TEST
+
 /* One row, two, equal ones; less than one alpha in all. */
 START_TEST(few_rows)
 {
@@ -274,6 +316,7 @@ int main(void)
     TCase *cases = tcase_create("ocsvm");
     tcase_add_loop_test(cases, optimal, 0, sizeof solved / sizeof solved[0]);
     tcase_add_test(cases, option_ends);
+    tcase_add_test(cases, threads);
     tcase_add_test(cases, few_rows);
     tcase_add_test(cases, stopped);
     tcase_add_loop_test(cases, hostile_files, 0, sizeof files / sizeof files[0]);
