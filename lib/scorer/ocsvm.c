@@ -518,13 +518,20 @@ static dum_status sum_rows(solver *s, const int64_t *rows, int64_t count, bool b
     return DUM_OK;
 }
 
+/* nu x n; a whole number where that is what rounding missed, so that no row is left a hair from its limit. */
+static double alpha_sum(double nu, int64_t n)
+{
+    const double sum = nu * (double)n, whole = nearbyint(sum);
+    return whole >= 1 && fabs(sum - whole) <= 1e-9 ? whole : sum;
+}
+
 /* Where training begins: the rows with the fewest others around them get the largest alpha, which is near
  * the solution. How many are around is estimated from a sample. */
 static dum_status choose_start(solver *s)
 {
     enum { SAMPLE = 2 * GATHERED };
     const int64_t n = s->rows.count, sample = n / 8 < SAMPLE ? n / 8 + 1 : SAMPLE;
-    const double sum = s->f->values[NU] * (double)n;
+    const double sum = alpha_sum(s->f->values[NU], n);
     const int64_t whole = (int64_t)sum, count = whole < n ? whole + 1 : n;
     for (int64_t i = 0; i < sample; i++)
         s->support[i] = i * n / sample;
