@@ -115,8 +115,8 @@ static inline void squares(const panels *p, const float *block, const float *con
 {
     enum { SPAN = 64 };
     floats sum[TOGETHER][WIDES] = {{{0}}};
-    for (int32_t first = 0; first < p->cols; first += SPAN) {
-        const int32_t end = p->cols - first < SPAN ? p->cols : first + SPAN;
+    for (int64_t first = 0; first < p->cols; first += SPAN) {
+        const int64_t end = p->cols - first < SPAN ? p->cols : first + SPAN;
         floats part[TOGETHER][WIDES] = {{{0}}};
         for (int64_t j = first; j < end; j++)
             for (int64_t v = 0; v < WIDES; v++) {
@@ -525,14 +525,11 @@ static double alpha_sum(double nu, int64_t n)
     return whole >= 1 && fabs(sum - whole) <= 1e-9 ? whole : sum;
 }
 
-/* Where training begins: the rows with the fewest others around them get the largest alpha, which is near
- * the solution. How many are around is estimated from a sample. */
-static dum_status choose_start(solver *s)
+/* The rows with the fewest others around them, as far as a sample tells: the first `count` of `support`. */
+static dum_status find_lonely(solver *s, int64_t count)
 {
     enum { SAMPLE = 2 * GATHERED };
     const int64_t n = s->rows.count, sample = n / 8 < SAMPLE ? n / 8 + 1 : SAMPLE;
-    const double sum = alpha_sum(s->f->values[NU], n);
-    const int64_t whole = (int64_t)sum, count = whole < n ? whole + 1 : n;
     for (int64_t i = 0; i < sample; i++)
         s->support[i] = i * n / sample;
     DUMI_TRY(sum_rows(s, s->support, sample, false));
@@ -546,12 +543,21 @@ static dum_status choose_start(solver *s)
     for (int64_t i = 0; i < n && found < count; i++)
         if (s->gradient[i] == limit)
             s->support[found++] = i;
+    return DUM_OK;
+}
+
+/* Training begins with the largest alpha for lonely rows, which is near the solution. */
+static dum_status choose_start(solver *s)
+{
+    const double sum = alpha_sum(s->f->values[NU], s->rows.count);
+    const int64_t whole = (int64_t)sum, count = whole < s->rows.count ? whole + 1 : whole;
+    DUMI_TRY(find_lonely(s, count));
     for (int64_t i = 0; i < s->padded; i++)
         s->alpha[i] = 0;
     for (int64_t i = 0; i < count; i++)
         s->alpha[s->support[i]] = i < whole ? 1 : sum - (double)whole;
     DUMI_TRY(sum_rows(s, s->support, count, true));
-    for (int64_t i = n; i < s->padded; i++)
+    for (int64_t i = s->rows.count; i < s->padded; i++)
         s->gradient[i] = INFINITY;
     return DUM_OK;
 }
@@ -774,7 +780,7 @@ static dum_status keep(const solver *s, double gamma, machine **out)
     DUMI_TRY(dumi_state_create(s->context, &layout, sizes, (void **)out));
     machine *m = *out;
     m->numbers[NUMBER_GAMMA] = gamma;
-    m->numbers[NUMBER_RHO] = offset(s);
+    m->numbers[NUMBER_RHO] = fmax(offset(s), 0);
     int64_t kept = 0;
     for (int64_t i = 0; i < s->rows.count; i++)
         if (s->alpha[i] > 0) {
