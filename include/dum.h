@@ -339,8 +339,8 @@ DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, cons
 
 /* Anything that gives each row one number, higher = more anomalous. Kinds: "dum": encoder, head and a
  * norm of the variance; "copod" (Li et al. 2020), "ecod" (Li et al. 2022), "hbos" (Goldstein & Dengel 2012):
- * tails and histograms of each column; "iforest" (Liu, Ting & Zhou 2008): isolation forest
- * (docs/detectors.md). */
+ * tails and histograms of each column; "iforest" (Liu, Ting & Zhou 2008): isolation forest; "ocsvm"
+ * (Schoelkopf et al. 2001): one-class SVM (docs/detectors.md). */
 typedef struct dum_scorer dum_scorer;
 
 /* Kinds known: how many, and the name of one (NULL if index is out of range). Static text. */

@@ -4,9 +4,10 @@
 
 /* The registry: a new kind is one line here and one file. */
 static const dumi_scorer_kind *const kinds[] = {
-    &dumi_scorer_dum,      &dumi_scorer_abod, &dumi_scorer_copod,       &dumi_scorer_ecod, &dumi_scorer_eif,
-    &dumi_scorer_elliptic, &dumi_scorer_hbos, &dumi_scorer_iforest,     &dumi_scorer_kde,  &dumi_scorer_knn,
-    &dumi_scorer_lesinn,   &dumi_scorer_lof,  &dumi_scorer_mahalanobis, &dumi_scorer_pca,  &dumi_scorer_sp,
+    &dumi_scorer_dum,         &dumi_scorer_abod,     &dumi_scorer_copod,  &dumi_scorer_ecod,
+    &dumi_scorer_eif,         &dumi_scorer_elliptic, &dumi_scorer_hbos,   &dumi_scorer_iforest,
+    &dumi_scorer_kde,         &dumi_scorer_knn,      &dumi_scorer_lesinn, &dumi_scorer_lof,
+    &dumi_scorer_mahalanobis, &dumi_scorer_ocsvm,    &dumi_scorer_pca,    &dumi_scorer_sp,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
