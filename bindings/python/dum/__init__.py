@@ -46,7 +46,7 @@ from dum._error import (
 from dum._stats import Estimate, TTest, auroc, average_precision, fpr95, product_of_experts, ttest
 
 if TYPE_CHECKING:
-    from dum._kinds import *  # noqa: F403
+    from dum._kinds import *
 
 __version__: str = _ffi.string(_lib.dum_version()).decode()
 

@@ -9,19 +9,23 @@ __all__ = [
     "ABOD",
     "COPOD",
     "DUM",
-    "Detector",
     "ECOD",
-    "EllipticEnvelope",
-    "ExtendedIsolationForest",
     "HBOS",
-    "IsolationForest",
     "KDE",
     "KNN",
     "LOF",
+    "PCA",
+    "REPEN",
+    "AutoEncoder",
+    "DeepSVDD",
+    "Detector",
+    "EllipticEnvelope",
+    "Ensemble",
+    "ExtendedIsolationForest",
+    "IsolationForest",
     "LeSiNN",
     "Mahalanobis",
     "OneClassSVM",
-    "PCA",
     "SamplingDistance",
 ]
 
@@ -64,6 +68,83 @@ class ABOD(Detector):
         self.contamination = contamination
 
 
+class AutoEncoder(Detector):
+    """What an autoencoder cannot rebuild of a row.
+
+    Wraps the scorer kind "autoencoder".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    hidden1 : 0 to 1024; default 16
+        units of this hidden layer; 0: there is none
+    hidden2 : 0 to 1024; default 8
+        units of this hidden layer; 0: there is none
+    hidden3 : 0 to 1024; default 8
+        units of this hidden layer; 0: there is none
+    hidden4 : 0 to 1024; default 16
+        units of this hidden layer; 0: there is none
+    hidden5 : 0 to 1024; default 0
+        units of this hidden layer; 0: there is none
+    hidden6 : 0 to 1024; default 0
+        units of this hidden layer; 0: there is none
+    hidden7 : 0 to 1024; default 0
+        units of this hidden layer; 0: there is none
+    hidden8 : 0 to 1024; default 0
+        units of this hidden layer; 0: there is none
+    epochs : 1 to 1e+06; default 100
+        passes over the rows
+    batch : 1 to 65536; default 128
+        rows of a step, or all where there are fewer
+    rate : 1e-09 to 10; default 0.001
+        of Adam
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "autoencoder"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        hidden1: int = 16,
+        hidden2: int = 8,
+        hidden3: int = 8,
+        hidden4: int = 16,
+        hidden5: int = 0,
+        hidden6: int = 0,
+        hidden7: int = 0,
+        hidden8: int = 0,
+        epochs: int = 100,
+        batch: int = 128,
+        rate: float = 0.001,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.hidden1 = hidden1
+        self.hidden2 = hidden2
+        self.hidden3 = hidden3
+        self.hidden4 = hidden4
+        self.hidden5 = hidden5
+        self.hidden6 = hidden6
+        self.hidden7 = hidden7
+        self.hidden8 = hidden8
+        self.epochs = epochs
+        self.batch = batch
+        self.rate = rate
+        self.seed = seed
+        self.contamination = contamination
+
+
 class COPOD(Detector):
     """Copula-based outlier detection (Li et al. 2020).
 
@@ -86,6 +167,67 @@ class COPOD(Detector):
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
+        self.contamination = contamination
+
+
+class DeepSVDD(Detector):
+    """Deep support vector data description (Ruff et al. 2018).
+
+    Wraps the scorer kind "deepsvdd".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    layers : 0 to 8; default 2
+        hidden layers
+    width : 1 to 1024; default 64
+        units of a hidden layer
+    outputs : 1 to 1024; default 32
+        columns of what the network puts out
+    epochs : 1 to 1e+06; default 100
+        passes over the rows
+    batch : 1 to 65536; default 128
+        rows of a step, or all where there are fewer
+    rate : 1e-09 to 10; default 0.0001
+        of Adam
+    weight_decay : 0 to 1; default 1e-06
+        added to the gradient, times the weights
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "deepsvdd"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        layers: int = 2,
+        width: int = 64,
+        outputs: int = 32,
+        epochs: int = 100,
+        batch: int = 128,
+        rate: float = 0.0001,
+        weight_decay: float = 1e-06,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.layers = layers
+        self.width = width
+        self.outputs = outputs
+        self.epochs = epochs
+        self.batch = batch
+        self.rate = rate
+        self.weight_decay = weight_decay
+        self.seed = seed
         self.contamination = contamination
 
 
@@ -331,6 +473,119 @@ class EllipticEnvelope(Detector):
         self.support = support
         self.starts = starts
         self.seed = seed
+        self.contamination = contamination
+
+
+class Ensemble(Detector):
+    """Weighted mean of other kinds' scores.
+
+    Wraps the scorer kind "ensemble".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "zscore"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    combine : "rank", "zscore"; default "rank"
+        scores by their share of training scores below, or in their deviations
+    seed : 0 to 9.0072e+15; default 0
+        of members that have one
+    abod : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    autoencoder : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    copod : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    deepsvdd : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    dum : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    ecod : 0 to 1e+06; default 1.0
+        weight of this kind with its default options; 0: without it
+    eif : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    elliptic : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    hbos : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    iforest : 0 to 1e+06; default 1.0
+        weight of this kind with its default options; 0: without it
+    kde : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    knn : 0 to 1e+06; default 1.0
+        weight of this kind with its default options; 0: without it
+    lesinn : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    lof : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    mahalanobis : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    ocsvm : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    pca : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    repen : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    sp : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "ensemble"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "zscore",
+        combine: Literal["rank", "zscore"] = "rank",
+        seed: int = 0,
+        abod: float = 0.0,
+        autoencoder: float = 0.0,
+        copod: float = 0.0,
+        deepsvdd: float = 0.0,
+        dum: float = 0.0,
+        ecod: float = 1.0,
+        eif: float = 0.0,
+        elliptic: float = 0.0,
+        hbos: float = 0.0,
+        iforest: float = 1.0,
+        kde: float = 0.0,
+        knn: float = 1.0,
+        lesinn: float = 0.0,
+        lof: float = 0.0,
+        mahalanobis: float = 0.0,
+        ocsvm: float = 0.0,
+        pca: float = 0.0,
+        repen: float = 0.0,
+        sp: float = 0.0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.combine = combine
+        self.seed = seed
+        self.abod = abod
+        self.autoencoder = autoencoder
+        self.copod = copod
+        self.deepsvdd = deepsvdd
+        self.dum = dum
+        self.ecod = ecod
+        self.eif = eif
+        self.elliptic = elliptic
+        self.hbos = hbos
+        self.iforest = iforest
+        self.kde = kde
+        self.knn = knn
+        self.lesinn = lesinn
+        self.lof = lof
+        self.mahalanobis = mahalanobis
+        self.ocsvm = ocsvm
+        self.pca = pca
+        self.repen = repen
+        self.sp = sp
         self.contamination = contamination
 
 
@@ -681,6 +936,67 @@ class PCA(Detector):
         self.scaling = scaling
         self.components = components
         self.variance = variance
+        self.contamination = contamination
+
+
+class REPEN(Detector):
+    """Learned representation for nearest neighbours in samples (Pang et al. 2018).
+
+    Wraps the scorer kind "repen".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    outputs : 1 to 1024; default 20
+        columns of the representation
+    sample : 1 to 65536; default 8
+        rows of each sample, or all where there are fewer
+    samples : 1 to 10000; default 50
+        over which the mean is taken
+    steps : 1 to 1e+09; default 600
+        of training
+    batch : 1 to 65536; default 256
+        triplets of a step
+    rate : 1e-09 to 10; default 0.001
+        of Adam
+    margin : 1e-06 to 1e+12; default 1000.0
+        by which squares of distances should differ
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "repen"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        outputs: int = 20,
+        sample: int = 8,
+        samples: int = 50,
+        steps: int = 600,
+        batch: int = 256,
+        rate: float = 0.001,
+        margin: float = 1000.0,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.outputs = outputs
+        self.sample = sample
+        self.samples = samples
+        self.steps = steps
+        self.batch = batch
+        self.rate = rate
+        self.margin = margin
+        self.seed = seed
         self.contamination = contamination
 
 

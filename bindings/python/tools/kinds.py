@@ -15,11 +15,14 @@ TARGET = pathlib.Path(__file__).parent.parent / "dum" / "_kinds.py"
 # kind: class, what it is. A kind that is not here gets a name made from its own.
 NAMES = {
     "abod": ("ABOD", "Angle-based outlier detection among nearest neighbours (Kriegel et al. 2008)"),
+    "autoencoder": ("AutoEncoder", "What an autoencoder cannot rebuild of a row"),
     "copod": ("COPOD", "Copula-based outlier detection (Li et al. 2020)"),
+    "deepsvdd": ("DeepSVDD", "Deep support vector data description (Ruff et al. 2018)"),
     "dum": ("DUM", "Deep uncertainty model: a predicted variance (Wu & Goodman 2020)"),
     "ecod": ("ECOD", "Empirical cumulative distributions (Li et al. 2022)"),
     "eif": ("ExtendedIsolationForest", "Isolation forest with sloping cuts (Hariri et al. 2019)"),
     "elliptic": ("EllipticEnvelope", "Robust Mahalanobis distance, FastMCD (Rousseeuw & Van Driessen 1999)"),
+    "ensemble": ("Ensemble", "Weighted mean of other kinds' scores"),
     "hbos": ("HBOS", "Histograms of the columns (Goldstein & Dengel 2012)"),
     "iforest": ("IsolationForest", "Isolation forest (Liu, Ting & Zhou 2008)"),
     "kde": ("KDE", "Kernel density by random features (Rahimi & Recht 2007)"),
@@ -29,6 +32,7 @@ NAMES = {
     "mahalanobis": ("Mahalanobis", "Mahalanobis distance to the mean"),
     "ocsvm": ("OneClassSVM", "One-class support vector machine (Schoelkopf et al. 2001)"),
     "pca": ("PCA", "What principal components leave of a row (Shyu et al. 2003)"),
+    "repen": ("REPEN", "Learned representation for nearest neighbours in samples (Pang et al. 2018)"),
     "sp": ("SamplingDistance", "Distance to the nearest row of one small sample (Sugiyama & Borgwardt 2013)"),
 }
 
@@ -96,7 +100,9 @@ def class_of(kind: str) -> str:
 
 def module() -> str:
     kinds = sorted(_core.scorer_kinds())
-    names = ",\n".join(f'    "{name}"' for name in sorted(["Detector", *map(class_name, kinds)]))
+    names = ",\n".join(
+        f'    "{name}"' for name in sorted(["Detector", *map(class_name, kinds)], key=lambda n: (not n.isupper(), n))
+    )
     return HEAD + f"\n__all__ = [\n{names},\n]" + "".join("\n\n" + class_of(kind) for kind in kinds) + "\n"
 
 
