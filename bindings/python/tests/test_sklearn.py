@@ -4,7 +4,7 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dum
-import dum._kinds
+from dum import _kinds
 
 # A check fits some sixty times: not the seconds of training that are the default.
 QUICK = {
@@ -13,7 +13,7 @@ QUICK = {
     "DeepSVDD": {"epochs": 10},
     "REPEN": {"steps": 20},
 }
-CLASSES = [getattr(dum, name) for name in dum._kinds.__all__ if name != "Detector"]
+CLASSES = [getattr(dum, name) for name in _kinds.__all__ if name != "Detector"]
 
 
 @parametrize_with_checks([c(**QUICK.get(c.__name__, {})) for c in CLASSES])

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes dum/_kinds.py from the installed library's table of kinds and options: one class a kind.
+"""Writes src/dum/_kinds.py from the installed library's table of kinds and options: one class a kind.
 Usage: kinds.py            writes it
        kinds.py --check    only says whether it is up to date (exit code 1 where not)"""
 
@@ -10,7 +10,7 @@ import textwrap
 
 from dum import _core
 
-TARGET = pathlib.Path(__file__).parent.parent / "dum" / "_kinds.py"
+TARGET = pathlib.Path(__file__).parent.parent / "src" / "dum" / "_kinds.py"
 
 # kind: class, what it is. A kind that is not here gets a name made from its own.
 NAMES = {
@@ -111,7 +111,7 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         if TARGET.read_text() == made:
             return 0
-        print("dum/_kinds.py differs from the library's kinds and options: run tools/kinds.py", file=sys.stderr)
+        print("src/dum/_kinds.py differs from the library's kinds and options: run tools/kinds.py", file=sys.stderr)
         return 1
     TARGET.write_text(made)
     return 0

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import column_names, rows_of
+from dum._array import DOUBLES, FLOATS, column_names, rows_of
 from dum._dum import ffi, lib
 from dum._error import check, check_called_back, fail, keep_raised
 
@@ -268,7 +268,7 @@ class Dataset:
     def read(self, first: int, count: int) -> npt.NDArray[np.float32]:
         """A copy of some rows."""
         out = np.empty((max(count, 0), self.cols), dtype=np.float32)
-        check_called_back(lib.dum_dataset_read(self._handle, first, count, ffi.from_buffer("float[]", out)))
+        check_called_back(lib.dum_dataset_read(self._handle, first, count, ffi.from_buffer(FLOATS, out)))
         return out
 
     def __len__(self) -> int:
@@ -484,7 +484,7 @@ class Head(_Model):
         handle = self._handle
         pointer, rows, cols, stride, _keep = rows_of(x)
         out = np.empty((rows, lib.dum_head_log_variance_cols(handle)), dtype=np.float32)
-        check(lib.dum_head_log_variance(handle, pointer, rows, cols, stride, ffi.from_buffer("float[]", out)))
+        check(lib.dum_head_log_variance(handle, pointer, rows, cols, stride, ffi.from_buffer(FLOATS, out)))
         return out
 
     def __repr__(self) -> str:
@@ -531,20 +531,20 @@ class Scorer(_Model):
         if type(x) is np.ndarray:
             pointer, rows, cols, stride, _keep = rows_of(x)
             out = np.empty(rows)
-            status = lib.dum_scorer_score(handle, pointer, rows, cols, stride, ffi.from_buffer("double[]", out))
+            status = lib.dum_scorer_score(handle, pointer, rows, cols, stride, ffi.from_buffer(DOUBLES, out))
             if status:
                 fail(status)
             return out
         data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
         out = np.empty(data.rows)
-        check_called_back(lib.dum_scorer_score_dataset(handle, data._handle, ffi.from_buffer("double[]", out)))
+        check_called_back(lib.dum_scorer_score_dataset(handle, data._handle, ffi.from_buffer(DOUBLES, out)))
         return out
 
     def explain(self, x: Any) -> npt.NDArray[np.float32]:
         """Each feature's share of each row's score; a row sums to 1. Not every kind can."""
         pointer, rows, cols, stride, _keep = rows_of(x)
         share = np.empty((rows, cols), dtype=np.float32)
-        into = ffi.from_buffer("float[]", share)
+        into = ffi.from_buffer(FLOATS, share)
         check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, into, ffi.NULL))
         return share
 
@@ -552,7 +552,7 @@ class Scorer(_Model):
         """Kind dum: the predicted standard deviation of each feature, in the feature's own unit."""
         pointer, rows, cols, stride, _keep = rows_of(x)
         share, out = np.empty((2, rows, cols), dtype=np.float32)
-        into = ffi.from_buffer("float[]", share), ffi.from_buffer("float[]", out)
+        into = ffi.from_buffer(FLOATS, share), ffi.from_buffer(FLOATS, out)
         check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, *into))
         return out
 
@@ -577,7 +577,7 @@ class Scorer(_Model):
     def pvalue(self, scores: Any) -> npt.NDArray[np.float64]:
         """Conformal p-values of scores: how usual such a score is among normal rows."""
         p = np.array(scores, dtype=np.float64, ndmin=1, order="C")
-        into = ffi.from_buffer("double[]", p)
+        into = ffi.from_buffer(DOUBLES, p)
         check(lib.dum_scorer_pvalue(self._handle, into, p.size, into))
         return p
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import doubles, narrow, plain
+from dum._array import DOUBLES, FLOATS, doubles, narrow, plain
 from dum._dum import ffi, lib
 from dum._error import check
 
@@ -49,7 +49,7 @@ def _estimate(
     options.resamples, options.seed = resamples, seed
     out = ffi.new("dum_estimate *")
     out.struct_size = ffi.sizeof("dum_estimate")
-    check(function(ffi.from_buffer("double[]", s), ffi.from_buffer("uint8_t[]", y), s.size, options, out))
+    check(function(ffi.from_buffer(DOUBLES, s), ffi.from_buffer("uint8_t[]", y), s.size, options, out))
     return Estimate(out.value, out.low, out.high)
 
 
@@ -99,7 +99,7 @@ def ttest(a: Any, b: Any, *, kind: Literal["pooled", "welch"] = "pooled") -> TTe
     first, second = doubles(a, "a"), doubles(b, "b")
     out = ffi.new("dum_ttest_result *")
     out.struct_size = ffi.sizeof("dum_ttest_result")
-    buffers = ffi.from_buffer("double[]", first), ffi.from_buffer("double[]", second)
+    buffers = ffi.from_buffer(DOUBLES, first), ffi.from_buffer(DOUBLES, second)
     check(lib.dum_ttest(buffers[0], first.size, buffers[1], second.size, int(kind == "welch"), out))
     return TTest(out.t, out.df, out.p, out.log10_p, out.mean_difference, out.cohens_d)
 
@@ -120,13 +120,13 @@ def product_of_experts(means: Any, log_variances: Any) -> tuple[npt.NDArray[np.f
     mean, log_variance = np.empty(cols, dtype=np.float32), np.empty(width, dtype=np.float32)
     check(
         lib.dum_product_of_experts(
-            ffi.from_buffer("float[]", mu),
-            ffi.from_buffer("float[]", s),
+            ffi.from_buffer(FLOATS, mu),
+            ffi.from_buffer(FLOATS, s),
             m,
             cols,
             covariance,
-            ffi.from_buffer("float[]", mean),
-            ffi.from_buffer("float[]", log_variance),
+            ffi.from_buffer(FLOATS, mean),
+            ffi.from_buffer(FLOATS, log_variance),
         )
     )
     return mean, log_variance
