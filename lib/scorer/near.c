@@ -57,7 +57,7 @@ typedef struct {
     double *scores;
 } scoring;
 
-static void receive(void *user, int64_t query, const float *x, const dumi_neighbour_found *found, int32_t count)
+static void receive(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
 {
     const scoring *s = user;
     s->scores[query] = s->score(s->state, x, found, count);
@@ -69,5 +69,6 @@ dum_status dumi_near_score(void *state, dumi_near_fn score, const float *data, i
     const dumi_near *s = state;
     scoring job = {state, score, scores};
     DUMI_TRY(dumi_rows_check_finite(data, rows, cols, row_stride));
-    return dumi_neighbours_search(s->tree, data, rows, row_stride, s->k, s->leave, receive, &job);
+    const dumi_queries queries = {data, rows, row_stride, NULL};
+    return dumi_neighbours_search(s->tree, &queries, s->k, s->leave, receive, &job);
 }

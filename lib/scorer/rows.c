@@ -139,10 +139,8 @@ dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t st
     return stop ? dumi_fail(DUM_CANCELLED, "fit was stopped; the scorer is as it was before") : DUM_OK;
 }
 
-enum { TASK_ROWS = 64 };
-
 typedef struct {
-    dumi_row_fn score;
+    const dumi_scorer_kind *kind;
     const void *state;
     const float *data;
     int64_t rows, row_stride;
@@ -153,9 +151,15 @@ static void score_task(void *argument, int64_t task, int32_t worker)
 {
     (void)worker;
     const job *j = argument;
-    const int64_t end = (task + 1) * TASK_ROWS < j->rows ? (task + 1) * TASK_ROWS : j->rows;
-    for (int64_t i = task * TASK_ROWS; i < end; i++)
-        j->scores[i] = j->score(j->state, j->data + i * j->row_stride, NULL);
+    const int64_t first = task * DUMI_BLOCK_ROWS,
+                  end = first + DUMI_BLOCK_ROWS < j->rows ? first + DUMI_BLOCK_ROWS : j->rows;
+    if (j->kind->block != NULL && end - first > 1) {
+        j->kind->block(j->state, j->data + first * j->row_stride, j->row_stride, (int32_t)(end - first),
+                       j->scores + first);
+        return;
+    }
+    for (int64_t i = first; i < end; i++)
+        j->scores[i] = j->kind->row(j->state, j->data + i * j->row_stride, NULL);
 }
 
 dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, const float *data, int64_t rows,
@@ -163,8 +167,8 @@ dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, cons
 {
     dum_context *context = ((const dumi_state *)state)->context;
     DUMI_TRY(dumi_rows_check_finite(data, rows, cols, row_stride));
-    job j = {kind->row, state, data, rows, row_stride, scores};
-    dumi_parallel(context, context->threads, (rows + TASK_ROWS - 1) / TASK_ROWS,
+    job j = {kind, state, data, rows, row_stride, scores};
+    dumi_parallel(context, context->threads, (rows + DUMI_BLOCK_ROWS - 1) / DUMI_BLOCK_ROWS,
                   kind->row_cost * cols * (double)rows, score_task, &j);
     return DUM_OK;
 }
