@@ -88,7 +88,9 @@ def test_a_million_rows_are_not_copied():
         (np.ones(5), ValueError, "2-dimensional"),
         (np.ones((5, 2, 2)), ValueError, "2-dimensional"),
         (np.ones((5, 2)) + 1j, ValueError, "Complex"),
-        ([["a", "b"]], ValueError, "could not convert"),
+        ([["a", "b"]], ValueError, "not numbers"),
+        (np.array([["a", 1.0]], dtype=object), ValueError, "could not convert"),
+        (np.array([["2020-01-01"]], dtype="M8[s]"), ValueError, "not numbers"),
         (np.array([[1.0, 2.0], [3.0, 1e300]]), ValueError, "row 1, column 1 is 1e\\+300"),
         (np.array([[1.0, 2.0], [np.nan, 3.0]]), dum.NonfiniteError, "row 1, column 0 is NaN"),
         (np.array([[1.0, np.inf], [0.0, 3.0]]), dum.NonfiniteError, "row 0, column 1 is inf"),
@@ -150,11 +152,13 @@ def test_a_saved_scorer_gives_the_same_bits(table, kind, tmp_path):  # needs 28
     assert dum.inspect_model(tmp_path / "model").kind == f"scorer.{kind}"
 
 
-def test_options():
+def test_options(table):
     scorer = dum.Scorer("dum", epochs=3, preset="paper")
     assert scorer.options["preset"] == "paper"
     assert scorer.options["epochs"] == 3  # though preset, which sets it, was named later
     assert pickle.loads(pickle.dumps(scorer)).options == scorer.options
+    back = dum.Scorer("dum", preset="paper", objective="local", steps=5, width=16)
+    assert pickle.loads(pickle.dumps(back.fit(table[0]))).fit(table[0]).options == back.options
     assert repr(dum.Scorer("knn", neighbours=7)) == "Scorer('knn', neighbours=7)"
     for options, kind, message in [
         ({"neighbors": 5}, ValueError, "neighbors"),
@@ -332,6 +336,14 @@ def test_max_seconds(table):
     scorer = dum.Scorer("dum", steps=10**9).fit(table[0], max_seconds=0.3)
     assert time.monotonic() - start < 10
     assert np.isfinite(scorer.score(table[0])).all()
+
+
+def test_a_fit_that_is_stopped_too_early(table):
+    scorer = dum.Scorer("lof").fit(table[0])
+    expected = scorer.score(table[0])
+    with pytest.raises(dum.Cancelled):
+        scorer.fit(table[0], max_seconds=1e-9)
+    np.testing.assert_array_equal(scorer.score(table[0]), expected)
 
 
 @pytest.mark.parametrize("detector", [False, True])

@@ -31,7 +31,7 @@ def test_every_function_of_the_header_is_there():
     assert len(names) > 60
     assert not [name for name in names if not hasattr(lib, name)]
     statuses = set(re.findall(r"DUM_ERR_\w+ = (-\d+)", (ROOT / "include/dum.h").read_text()))
-    assert statuses == {str(kind.status) for kind in dum.Error.__subclasses__()}
+    assert statuses | {"1"} == {str(kind.status) for kind in dum.Error.__subclasses__()}
     assert dum.__version__ == re.search(r'DUM_VERSION "(.*)"', (ROOT / "include/dum.h").read_text())[1]
 
 

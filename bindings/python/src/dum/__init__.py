@@ -5,6 +5,7 @@ Detectors (`dum.IsolationForest`, `dum.KNN`, `dum.DUM`, ...) follow scikit-learn
 normal. `Scorer` and `Head` are the library's own handles: higher `score` is more anomalous.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from dum._core import (
@@ -30,6 +31,7 @@ from dum._error import (
     ArgumentError,
     BackendError,
     CallbackError,
+    Cancelled,
     ChecksumError,
     Error,
     FileError,
@@ -46,6 +48,7 @@ from dum._error import (
 from dum._stats import Estimate, TTest, auroc, average_precision, fpr95, product_of_experts, ttest
 
 if TYPE_CHECKING:
+    from dum import plot as plot
     from dum._kinds import *
 
 __version__: str = _ffi.string(_lib.dum_version()).decode()
@@ -56,6 +59,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "CallbackError",
+    "Cancelled",
     "ChecksumError",
     "Context",
     "Dataset",
@@ -93,6 +97,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """The detectors need scikit-learn, which takes a second to import: only when one is asked for."""
+    if name == "plot":
+        return importlib.import_module("dum.plot")
     if not name.startswith("_"):
         from dum import _kinds
 
@@ -104,4 +110,4 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     from dum import _kinds
 
-    return sorted([*globals(), *_kinds.__all__])
+    return sorted([*globals(), *_kinds.__all__, "plot"])

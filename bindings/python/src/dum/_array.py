@@ -29,6 +29,8 @@ def narrow(x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """To float32. A value that float32 cannot hold is an error, not an infinity."""
     if np.iscomplexobj(x):
         raise ValueError("Complex data not supported")
+    if x.dtype.kind not in "biufO":
+        raise ValueError(f"values of type {x.dtype} are not numbers: encode them first")
     with np.errstate(over="raise"):
         try:
             return np.asarray(x, dtype=np.float32, order="C")
@@ -64,9 +66,9 @@ def rows_of(x: Any) -> tuple[Any, int, int, int, npt.NDArray[np.float32]]:
 
 def column_names(x: Any) -> list[str] | None:
     """The names of a data frame's columns, where all are text."""
-    names = getattr(x, "columns", None)
+    names = getattr(x, "column_names", None)  # Arrow's; pandas' and Polars' are columns
     if names is None:
-        names = getattr(x, "column_names", None)
+        names = getattr(x, "columns", None)
     if names is None or callable(names):
         return None
     names = list(names)

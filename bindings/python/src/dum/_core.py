@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dum._array import DOUBLES, FLOATS, column_names, rows_of
 from dum._dum import ffi, lib
-from dum._error import check, check_called_back, fail, keep_raised
+from dum._error import Cancelled, check, check_called_back, fail, keep_raised
 
 logger = logging.getLogger("dum")
 logger.addHandler(logging.NullHandler())
@@ -95,7 +95,7 @@ def _checkpoint(user: Any, data: Any, size: int) -> int:
 @ffi.def_extern(name="dum_py_read", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
 def _read(user: Any, indices: Any, count: int, out: Any) -> int:
     read, cols = ffi.from_handle(user)
-    wanted = np.frombuffer(ffi.buffer(indices, 8 * count), dtype=np.int64)
+    wanted = np.frombuffer(ffi.buffer(indices, 8 * count), dtype=np.int64).copy()  # read may keep it
     into = np.frombuffer(ffi.buffer(out, 4 * count * cols), dtype=np.float32).reshape(count, cols)
     into[:] = read(wanted)
     return 0
@@ -350,8 +350,7 @@ class _Model:
         made._context = context
         made._handle = made._own(pointer)
         made._params = made._table()
-        defaults = {param.name: param.default for param in made._params}
-        made._options = {name: value for name, value in made.options.items() if value != defaults[name]}
+        made._options = made.options
         return made
 
     def _table(self) -> list[Param]:
@@ -422,7 +421,8 @@ class _Model:
             status = self._call("fit", handle, data._handle, options)
         if status >= 0 and self._call("cols", handle) > 0:
             self._handle = handle
-        check_called_back(status)
+        if not check_called_back(status) and self._handle is not handle:
+            raise Cancelled("the fit was stopped before there was anything to keep")
         return self
 
     def save(self, path: Path) -> None:
@@ -461,6 +461,11 @@ class _Model:
             return _restore, (type(self), self.to_bytes())
         return _again, (type(self), self._arguments(), self._options)
 
+    def __repr__(self) -> str:
+        usual = {param.name: param.default for param in self._params}
+        changed = [f"{name}={value!r}" for name, value in self.options.items() if value != usual[name]]
+        return f"{type(self).__name__}({', '.join([repr(a) for a in self._arguments()] + changed)})"
+
 
 # ---- Head ----
 
@@ -486,9 +491,6 @@ class Head(_Model):
         out = np.empty((rows, lib.dum_head_log_variance_cols(handle)), dtype=np.float32)
         check(lib.dum_head_log_variance(handle, pointer, rows, cols, stride, ffi.from_buffer(FLOATS, out)))
         return out
-
-    def __repr__(self) -> str:
-        return f"Head({', '.join(f'{name}={value!r}' for name, value in self._options.items())})"
 
 
 # ---- Scorer ----
@@ -580,10 +582,6 @@ class Scorer(_Model):
         into = ffi.from_buffer(DOUBLES, p)
         check(lib.dum_scorer_pvalue(self._handle, into, p.size, into))
         return p
-
-    def __repr__(self) -> str:
-        parts = [repr(self._kind)] + [f"{name}={value!r}" for name, value in self._options.items()]
-        return f"Scorer({', '.join(parts)})"
 
 
 # ---- What there is ----

@@ -13,6 +13,12 @@ class Error(Exception):
     status = 0
 
 
+class Cancelled(Error):
+    """A fit was stopped before there was anything to keep."""
+
+    status = 1
+
+
 class ArgumentError(Error, ValueError):
     status = -1
 
