@@ -17,7 +17,7 @@ sed -i "s|^prefix=|prefix=$root|" "$pc"
 
 python3 -m venv "$folder/venv"
 PATH=$folder/venv/bin:$PATH
-export PATH PIP_DISABLE_PIP_VERSION_CHECK=1
+export PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1
 if ! pip install -q --retries 2 --timeout 20 -r tests/requirements.txt; then
     echo "bindings/python/tests/run.sh: the packages of tests/requirements.txt cannot be installed: is the Python" \
         "index reachable (PIP_INDEX_URL, proxy)? The tests of the Python binding did not run." >&2

@@ -429,7 +429,7 @@ def test_context(caplog):
 
 
 def test_overhead_of_one_row(table):
-    """Shown, not judged: time differs between machines. docs/python.md has the numbers."""
+    """Needs 20. Shown, not judged: time differs between machines. docs/python.md has the numbers."""
     scorer = make().fit(table[0])
     row = table[0][:1]
     start = time.perf_counter()
