@@ -78,4 +78,5 @@ const dumi_scorer_kind dumi_scorer_knn = {
     .fit_rows = fit,
     .layout = &layout,
     .score = score,
+    .explain = dumi_near_explain,
 };

@@ -129,4 +129,5 @@ const dumi_scorer_kind dumi_scorer_lof = {
     .fit_rows = fit,
     .layout = &layout,
     .score = score,
+    .explain = dumi_near_explain,
 };
