@@ -24,7 +24,7 @@ if ! pip install -q --retries 2 --timeout 20 -r tests/requirements.txt; then
     exit 1
 fi
 wheel() {
-    rm -rf "$folder/$1"
+    rm -rf "${folder:?}/$1"
     pip wheel -q --no-build-isolation --no-deps . -w "$folder/$1" \
         "--config-settings=setup-args=$2" "--config-settings=build-dir=$folder/$1-build"
 }
