@@ -8,7 +8,7 @@ import pathlib
 import sys
 import textwrap
 
-from dum import _core
+import dum
 
 TARGET = pathlib.Path(__file__).parent.parent / "src" / "dum" / "_kinds.py"
 
@@ -57,7 +57,7 @@ def paragraph(text: str, indent: str) -> str:
     return textwrap.fill(text, 116, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def hint(param: _core.Param) -> str:
+def hint(param: dum.Param) -> str:
     if param.type == "text":
         return f"Literal[{', '.join(map(repr_, param.choices))}]"
     return {"integer": "int", "real": "float"}[param.type]
@@ -67,14 +67,14 @@ def repr_(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def range_of(param: _core.Param) -> str:
+def range_of(param: dum.Param) -> str:
     if param.type == "text":
         return ", ".join(repr_(choice) for choice in param.choices)
     return f"{param.min:g} to {param.max:g}"
 
 
 def class_of(kind: str) -> str:
-    params = _core.scorer_params(kind)
+    params = dum.scorer_params(kind)
     title = NAMES.get(kind, ("", f"Kind {kind} (docs/detectors.md)"))[1]
     border = BORDERS.get(kind)
     lines = ["", f"class {class_name(kind)}(Detector):", f'    """{title}.', ""]
@@ -99,7 +99,7 @@ def class_of(kind: str) -> str:
 
 
 def module() -> str:
-    kinds = sorted(_core.scorer_kinds())
+    kinds = sorted(dum.scorer_kinds())
     names = ",\n".join(
         f'    "{name}"' for name in sorted(["Detector", *map(class_name, kinds)], key=lambda n: (not n.isupper(), n))
     )

@@ -8,22 +8,8 @@ normal. `Scorer` and `Head` are the library's own handles: higher `score` is mor
 import importlib
 from typing import TYPE_CHECKING
 
-from dum._core import (
-    Backend,
-    Context,
-    Dataset,
-    Head,
-    ModelInfo,
-    Param,
-    Progress,
-    Scorer,
-    backends,
-    head_params,
-    inspect_model,
-    scorer_kinds,
-    scorer_params,
-    set_threads,
-)
+from dum._context import Backend, Context, backends, set_threads
+from dum._dataset import Dataset
 from dum._dum import ffi as _ffi
 from dum._dum import lib as _lib
 from dum._error import (
@@ -45,6 +31,9 @@ from dum._error import (
     UnsupportedError,
     VersionError,
 )
+from dum._fit import Progress
+from dum._model import Head, ModelInfo, Scorer, inspect_model
+from dum._params import Param, head_params, scorer_kinds, scorer_params
 from dum._stats import Estimate, TTest, auroc, average_precision, fpr95, product_of_experts, ttest
 
 if TYPE_CHECKING:

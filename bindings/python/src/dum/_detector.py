@@ -11,7 +11,9 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dum._array import narrow, plain
-from dum._core import Dataset, ProgressCallback, Scorer
+from dum._dataset import Dataset
+from dum._fit import ProgressCallback
+from dum._model import Scorer
 
 
 class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]

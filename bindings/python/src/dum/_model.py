@@ -1,295 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Contexts, datasets, heads and scorers: the handles of dum.h."""
+"""Heads and scorers."""
 
-import logging
 import os
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import DOUBLES, FLOATS, column_names, rows_of
+from dum._array import DOUBLES, FLOATS, rows_of
+from dum._context import Context, Path, default_context, struct, text
+from dum._dataset import Dataset
 from dum._dum import ffi, lib
-from dum._error import Cancelled, check, check_called_back, fail, keep_raised
-
-logger = logging.getLogger("dum")
-logger.addHandler(logging.NullHandler())
-
-Path = str | os.PathLike[str]
-Option = str | float
-
-
-def _text(pointer: Any) -> str:
-    return str(ffi.string(pointer).decode())
-
-
-def _struct(name: str) -> Any:
-    made = ffi.new(f"{name} *")
-    made.struct_size = ffi.sizeof(name)
-    return made
-
-
-class Param(NamedTuple):
-    """One option of a head or of a kind of scorer."""
-
-    name: str
-    type: str
-    """integer, real or text"""
-    default: Option
-    min: float
-    max: float
-    choices: tuple[str, ...]
-    help: str
-
-
-class Progress(NamedTuple):
-    """How far a fit is."""
-
-    step: int
-    steps: int
-    epoch: int
-    epochs: int
-    loss: float
-    seconds: float
-    seconds_left: float
-
-
-ProgressCallback = Callable[[Progress], object]
-
-
-class Backend(NamedTuple):
-    name: str
-    available: bool
-    reason: str
-
-
-class ModelInfo(NamedTuple):
-    """What a model file says of itself."""
-
-    format: int
-    min_reader: int
-    writer: str
-    kind: str
-    sha256: str
-
-
-# ---- Callbacks: an exception in one is kept, and raised when the call has come back ----
-
-
-@ffi.def_extern(name="dum_py_progress", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
-def _progress(user: Any, p: Any) -> int:
-    step = Progress(p.step, p.steps, p.epoch, p.epochs, p.loss, p.seconds, p.seconds_left)
-    return 1 if ffi.from_handle(user)(step) else 0
-
-
-@ffi.def_extern(name="dum_py_checkpoint", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
-def _checkpoint(user: Any, data: Any, size: int) -> int:
-    ffi.from_handle(user)(bytes(ffi.buffer(data, size)))
-    return 0
-
-
-@ffi.def_extern(name="dum_py_read", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
-def _read(user: Any, indices: Any, count: int, out: Any) -> int:
-    read, cols = ffi.from_handle(user)
-    wanted = np.frombuffer(ffi.buffer(indices, 8 * count), dtype=np.int64).copy()  # read may keep it
-    into = np.frombuffer(ffi.buffer(out, 4 * count * cols), dtype=np.float32).reshape(count, cols)
-    into[:] = read(wanted)
-    return 0
-
-
-@ffi.def_extern(name="dum_py_log", onerror=keep_raised)  # type: ignore[untyped-decorator]
-def _log(_user: Any, level: int, code: int, line: Any) -> None:
-    levels = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
-    logger.log(levels.get(level, logging.DEBUG), _text(line), extra={"dum_code": code})
-
-
-def _go_on(_progress: Progress) -> None:
-    """Python looks for Ctrl-C before it comes here: that is enough to stop a fit."""
-
-
-@contextmanager
-def _watching(progress: bool | ProgressCallback) -> Iterator[ProgressCallback]:
-    """What a fit calls after each step."""
-    if not isinstance(progress, bool | np.bool_):
-        yield progress
-        return
-    if not progress:
-        yield _go_on
-        return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        warnings.warn("progress=True shows nothing: tqdm is not installed", stacklevel=4)
-        yield _go_on
-        return
-    with tqdm(unit="step") as bar:
-
-        def show(p: Progress) -> None:
-            bar.total = p.steps
-            bar.set_postfix(loss=f"{p.loss:.4g}", refresh=False)
-            bar.update(p.step - bar.n)
-
-        yield show
-
-
-# ---- Context ----
-
-
-class Context:
-    """Threads, memory, log and backend of the handles made with it. Most programs need none of their own."""
-
-    def __init__(
-        self, *, backend: str = "auto", device: int = 0, threads: int = 0, max_bytes: int = 0, module_dir: str = ""
-    ) -> None:
-        options = _struct("dum_context_options")
-        texts = ffi.new("char[]", backend.encode()), ffi.new("char[]", module_dir.encode())
-        options.backend, options.device = texts[0], device
-        options.threads, options.max_bytes = threads, max_bytes
-        if module_dir:
-            options.module_dir = texts[1]
-        options.log = lib.dum_py_log
-        out = ffi.new("dum_context **")
-        check_called_back(lib.dum_context_create(options, out))
-        self._handle = ffi.gc(out[0], lib.dum_context_destroy)
-
-    @property
-    def threads(self) -> int:
-        return int(lib.dum_context_threads(self._handle))
-
-    @property
-    def backend(self) -> str:
-        return _text(lib.dum_context_backend(self._handle))
-
-    @property
-    def bytes(self) -> int:
-        """Bytes that the context and its handles hold now."""
-        return int(lib.dum_context_bytes(self._handle))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a context belongs to its process and cannot be pickled")
-
-
-_default: Context | None = None
-_default_lock = threading.Lock()
-
-
-def default_context() -> Context:
-    """The context that is used where none is given. Its threads: OMP_NUM_THREADS where that is set (joblib
-    sets it in its processes), else the processors available."""
-    global _default
-    if _default is None:
-        with _default_lock:
-            if _default is None:
-                wanted = os.environ.get("OMP_NUM_THREADS", "")
-                _default = Context(threads=int(wanted) if wanted.isdecimal() else 0)
-    return _default
-
-
-def set_threads(threads: int) -> None:
-    """How many threads handles made from now on use, where no context is given; 0: the processors available."""
-    global _default
-    made = Context(threads=threads)
-    with _default_lock:
-        _default = made
-
-
-# ---- Dataset ----
-
-
-class Dataset:
-    """Rows to fit to or to score: an array (not copied where it is float32), a .npy file, or a function."""
-
-    def __init__(self, x: Any, names: Sequence[str] | None = None, *, context: Context | None = None) -> None:
-        pointer, rows, cols, stride, keep = rows_of(x)
-        context = context or default_context()
-        out = ffi.new("dum_dataset **")
-        check(lib.dum_dataset_from_memory(context._handle, pointer, rows, cols, stride, out))
-        self._adopt(out[0], (pointer, keep))
-        self._name(column_names(x) if names is None else names)
-
-    def _adopt(self, handle: Any, keep: Any) -> None:
-        self._handle = ffi.gc(handle, lib.dum_dataset_destroy)
-        self._keep = keep
-
-    def _name(self, names: Sequence[str] | None) -> None:
-        if names is None:
-            return
-        texts = [ffi.new("char[]", name.encode()) for name in names]
-        check(lib.dum_dataset_set_feature_names(self._handle, ffi.new("char *[]", texts), len(texts)))
-
-    @classmethod
-    def from_npy(cls, path: Path, names: Sequence[str] | None = None, *, context: Context | None = None) -> Self:
-        """Maps a .npy file of float32 or float64."""
-        context = context or default_context()
-        out = ffi.new("dum_dataset **")
-        check(lib.dum_dataset_from_npy(context._handle, os.fsencode(path), out))
-        made = cls.__new__(cls)
-        made._adopt(out[0], None)
-        made._name(names)
-        return made
-
-    @classmethod
-    def from_function(
-        cls,
-        rows: int,
-        cols: int,
-        read: Callable[[npt.NDArray[np.int64]], Any],
-        names: Sequence[str] | None = None,
-        *,
-        context: Context | None = None,
-    ) -> Self:
-        """Rows come from read(indices), which returns an array of len(indices) x cols."""
-        context = context or default_context()
-        out = ffi.new("dum_dataset **")
-        user = ffi.new_handle((read, cols))
-        check(lib.dum_dataset_from_callback(context._handle, rows, cols, lib.dum_py_read, user, out))
-        made = cls.__new__(cls)
-        made._adopt(out[0], user)
-        made._name(names)
-        return made
-
-    @property
-    def rows(self) -> int:
-        return int(lib.dum_dataset_rows(self._handle))
-
-    @property
-    def cols(self) -> int:
-        return int(lib.dum_dataset_cols(self._handle))
-
-    @property
-    def names(self) -> list[str] | None:
-        found = [lib.dum_dataset_feature_name(self._handle, col) for col in range(self.cols)]
-        return [_text(name) for name in found] if found[0] != ffi.NULL else None
-
-    def read(self, first: int, count: int) -> npt.NDArray[np.float32]:
-        """A copy of some rows."""
-        out = np.empty((max(count, 0), self.cols), dtype=np.float32)
-        check_called_back(lib.dum_dataset_read(self._handle, first, count, ffi.from_buffer(FLOATS, out)))
-        return out
-
-    def __len__(self) -> int:
-        return self.rows
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a dataset only borrows its rows and cannot be pickled")
-
-
-# ---- What heads and scorers share ----
-
-
-def _describe(info: Any) -> Param:
-    kind = {1: "integer", 2: "real", 3: "text"}[info.type]
-    default: Option
-    if kind == "text":
-        default = _text(info.default_text)
-    else:
-        default = int(info.default_number) if kind == "integer" else float(info.default_number)
-    choices = tuple(_text(info.choices).split("|")) if info.choices != ffi.NULL else ()
-    return Param(_text(info.name), kind, default, info.min, info.max, choices, _text(info.help))
+from dum._error import Cancelled, check, check_called_back, fail
+from dum._fit import ProgressCallback, watching
+from dum._params import Option, Param, head_params, scorer_params
 
 
 def _restore(cls: Any, data: bytes) -> Any:
@@ -362,9 +87,9 @@ class _Model:
         values: dict[str, Option] = {}
         for param in self._params:
             if param.type == "text":
-                text = ffi.new("char **")
-                check(self._call("get_text", self._handle, param.name.encode(), text))
-                values[param.name] = _text(text[0])
+                value = ffi.new("char **")
+                check(self._call("get_text", self._handle, param.name.encode(), value))
+                values[param.name] = text(value[0])
             else:
                 number = ffi.new("double *")
                 check(self._call("get_number", self._handle, param.name.encode(), number))
@@ -400,7 +125,7 @@ class _Model:
         data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
         second = pairs if pairs is None or isinstance(pairs, Dataset) else Dataset(pairs, context=self._context)
         handle = self._copy() if warm_start and self.fitted else self._fresh()
-        options = _struct("dum_fit_options")
+        options = struct("dum_fit_options")
         keep: list[Any] = []
         if second is not None:
             options.pairs = second._handle
@@ -415,7 +140,7 @@ class _Model:
             options.resume_from, options.resume_size = keep[-1], len(resume_from)
         options.max_seconds, options.warm_start = max_seconds, bool(warm_start)
         options.checkpoint_epochs, options.resume = checkpoint_epochs, bool(resume)
-        with _watching(progress) as watch:
+        with watching(progress) as watch:
             keep.append(ffi.new_handle(watch))
             options.progress, options.progress_user = lib.dum_py_progress, keep[-1]
             status = self._call("fit", handle, data._handle, options)
@@ -467,9 +192,6 @@ class _Model:
         return f"{type(self).__name__}({', '.join([repr(a) for a in self._arguments()] + changed)})"
 
 
-# ---- Head ----
-
-
 class Head(_Model):
     """The network that predicts how uncertain an embedding is. Options: docs/options.md, from `preset` on."""
 
@@ -493,9 +215,6 @@ class Head(_Model):
         return out
 
 
-# ---- Scorer ----
-
-
 class Scorer(_Model):
     """Any kind of scorer, as the library has it: higher scores are more anomalous."""
 
@@ -509,7 +228,7 @@ class Scorer(_Model):
         return int(lib.dum_scorer_create(self._context._handle, self._kind.encode(), out))
 
     def _table(self) -> list[Param]:
-        self._kind = _text(lib.dum_scorer_kind(self._handle))
+        self._kind = text(lib.dum_scorer_kind(self._handle))
         return scorer_params(self._kind)
 
     def _arguments(self) -> tuple[Any, ...]:
@@ -524,7 +243,7 @@ class Scorer(_Model):
         """The names of the columns that it was fitted to, where they had some."""
         handle = self._handle
         found = [lib.dum_scorer_feature_name(handle, col) for col in range(lib.dum_scorer_cols(handle))]
-        return [_text(name) for name in found] if found and found[0] != ffi.NULL else None
+        return [text(name) for name in found] if found and found[0] != ffi.NULL else None
 
     def score(self, x: Any) -> npt.NDArray[np.float64]:
         """One number a row, higher = more anomalous. A row's score does not depend on the rows beside it. Columns
@@ -584,45 +303,18 @@ class Scorer(_Model):
         return p
 
 
-# ---- What there is ----
+class ModelInfo(NamedTuple):
+    """What a model file says of itself."""
 
-
-def scorer_kinds() -> list[str]:
-    return [_text(lib.dum_scorer_kind_name(i)) for i in range(lib.dum_scorer_kind_count())]
-
-
-def scorer_params(kind: str) -> list[Param]:
-    """The options of a kind of scorer."""
-    found = []
-    for i in range(max(lib.dum_scorer_param_count(kind.encode()), 1)):
-        info = _struct("dum_param_info")
-        check(lib.dum_scorer_param_get(kind.encode(), i, info))
-        found.append(_describe(info))
-    return found
-
-
-def head_params() -> list[Param]:
-    """The options of a head."""
-    found = []
-    for i in range(lib.dum_head_param_count()):
-        info = _struct("dum_param_info")
-        check(lib.dum_head_param_get(i, info))
-        found.append(_describe(info))
-    return found
-
-
-def backends() -> list[Backend]:
-    """The backends that the library knows, best first."""
-    found = []
-    for i in range(lib.dum_backend_count()):
-        info = _struct("dum_backend_info")
-        check(lib.dum_backend_get(i, info))
-        found.append(Backend(_text(info.name), bool(info.available), _text(info.reason)))
-    return found
+    format: int
+    min_reader: int
+    writer: str
+    kind: str
+    sha256: str
 
 
 def inspect_model(path: Path) -> ModelInfo:
     """Checks a model file, and reads what it says of itself."""
-    info = _struct("dum_model_info")
+    info = struct("dum_model_info")
     check(lib.dum_model_inspect(default_context()._handle, os.fsencode(path), info))
-    return ModelInfo(info.format, info.min_reader, _text(info.writer), _text(info.kind), _text(info.sha256))
+    return ModelInfo(info.format, info.min_reader, text(info.writer), text(info.kind), text(info.sha256))
