@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import safetensors
 
 import dum
 from dum._dum import lib
@@ -75,3 +76,16 @@ def test_the_tool_gives_the_same_bits(kind, table, tmp_path):
     np.testing.assert_array_equal(dum.Scorer.load(tmp_path / "c.dum").score(x), expected)
     scorer.save(tmp_path / "python.dum")
     assert (tmp_path / "python.dum").read_bytes() == (tmp_path / "c.dum").read_bytes()
+
+
+@pytest.mark.parametrize("kind", dum.scorer_kinds())
+def test_safetensors_opens_models(kind, table, tmp_path):
+    options = (
+        {"steps": 10} if kind in ("dum", "repen") else {"epochs": 3} if kind in ("autoencoder", "deepsvdd") else {}
+    )
+    dum.Scorer(kind, **options).fit(table[0][:60]).save(tmp_path / "m.dum")
+    with safetensors.safe_open(tmp_path / "m.dum", "numpy") as model:
+        assert model.metadata()["dum.kind"] == f"scorer.{kind}"
+        for name in model.keys():  # noqa: SIM118
+            values = model.get_tensor(name)
+            assert values.size > 0 and np.isfinite(values).all()
