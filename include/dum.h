@@ -464,7 +464,8 @@ DUM_API void dum_monitor_destroy(dum_monitor *monitor);
 DUM_API int32_t dum_monitor_param_count(void);
 DUM_API DUM_NODISCARD dum_status dum_monitor_param_get(int32_t index, dum_param_info *info);
 DUM_API DUM_NODISCARD dum_status dum_monitor_set_number(dum_monitor *monitor, const char *name, double value);
-DUM_API DUM_NODISCARD dum_status dum_monitor_set_text(dum_monitor *monitor, const char *name, const char *value);
+DUM_API DUM_NODISCARD dum_status dum_monitor_set_text(dum_monitor *monitor, const char *name,
+                                                      const char *value);
 DUM_API DUM_NODISCARD dum_status dum_monitor_get_number(const dum_monitor *monitor, const char *name,
                                                         double *value);
 DUM_API DUM_NODISCARD dum_status dum_monitor_get_text(const dum_monitor *monitor, const char *name,
@@ -502,7 +503,8 @@ typedef struct dum_monitor_state {
     int64_t alarm_row; /* number, from 1, of the row with which the latest alarm began; 0: there was none */
     int32_t alarm;     /* 1: an alarm holds; it does until reset */
     int32_t reserved;
-    double statistic; /* of the test, and where it alarms. Windows: -log10 p of the latest full window, and the */
+    double
+        statistic; /* of the test, and where it alarms. Windows: -log10 p of the latest full window, and the */
     double threshold; /* level's; martingale: log10; pot: a score */
     int64_t reference_rows;
     double reference_mean, reference_sd;

@@ -103,9 +103,10 @@ void dumi_monitor_live_destroy(dumi_monitor_live *m)
 
 static dum_status new_doubles(dum_context *context, int64_t count, double **out)
 {
-    DUMI_TRY(DUMI_NEW(context, *out, count));
-    for (int64_t i = 0; i < count; i++)
-        (*out)[i] = 0;
+    *out = dumi_alloc(context, (size_t)count, sizeof **out);
+    if (*out == NULL)
+        return dumi_status();
+    memset(*out, 0, (size_t)count * sizeof **out);
     return DUM_OK;
 }
 
