@@ -72,7 +72,7 @@ static void need(dum_status status)
     }
 }
 
-static dum_monitor *make(dum_context *context, const plan *p, source *s, double *scores)
+static dum_monitor *make(dum_context *context, const plan *p, source *s, int64_t stream, double *scores)
 {
     dum_monitor *monitor;
     for (int64_t i = 0; i < p->reference; i++)
@@ -82,6 +82,7 @@ static dum_monitor *make(dum_context *context, const plan *p, source *s, double 
     need(dum_monitor_set_number(monitor, "window", p->window));
     need(dum_monitor_set_number(monitor, "false_alarms", p->alarms));
     need(dum_monitor_set_number(monitor, "thin", p->thin));
+    need(dum_monitor_set_number(monitor, "seed", (double)stream));
     need(dum_monitor_fit_scores(monitor, scores, p->reference));
     return monitor;
 }
@@ -101,7 +102,7 @@ static void run(dum_context *context, const plan *p)
     for (int64_t stream = 0; stream < p->streams; stream++) {
         source s = {.kind = p->kind};
         dumi_rng_init(&s.rng, (uint64_t)p->kind, 77, (uint32_t)stream);
-        dum_monitor *monitor = make(context, p, &s, scores);
+        dum_monitor *monitor = make(context, p, &s, stream, scores);
         double count = 0;
         const clock_t begin = clock();
         for (int64_t i = 0; i < p->rows; i++) {
