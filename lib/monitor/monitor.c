@@ -183,9 +183,10 @@ static dum_status check_reference(const dumi_monitor_live *probe, int64_t rows)
     DUMI_REQUIRE(isfinite(needed), DUM_ERR_ARGUMENT,
                  "test %s cannot have false_alarms %s with window %lld, whatever the reference", name,
                  dumi_show(alarms).text, (long long)probe->window);
-    DUMI_REQUIRE((double)rows >= needed, DUM_ERR_SHAPE,
-                 "the reference has %lld rows; false_alarms %s with test %s needs %.0f or more",
-                 (long long)rows, dumi_show(alarms).text, name, needed);
+    const double thin = probe->values[DUMI_M_THIN];
+    DUMI_REQUIRE((double)rows >= (needed - 1) * thin + 1, DUM_ERR_SHAPE,
+                 "the reference has %lld rows; false_alarms %s with test %s and thin %.0f needs %.0f or more",
+                 (long long)rows, dumi_show(alarms).text, name, thin, (needed - 1) * thin + 1);
     return DUM_OK;
 }
 
@@ -249,6 +250,17 @@ static dum_status fit_sorted(dum_monitor *monitor, const dum_scorer *scorer, dou
     return DUM_OK;
 }
 
+/* The reference is thinned as the stream is: rows that resemble each other tell less than their number says. */
+static dum_status fit_own(dum_monitor *monitor, const dum_scorer *scorer, double *scores, int64_t rows)
+{
+    const int64_t thin = (int64_t)monitor->values[DUMI_M_THIN];
+    int64_t count = 0;
+    for (int64_t i = 0; i < rows; i += thin)
+        scores[count++] = scores[i];
+    dumi_sort_double(scores, count);
+    return fit_sorted(monitor, scorer, scores, count);
+}
+
 dum_status dum_monitor_fit_scores(dum_monitor *monitor, const double *scores, int64_t n)
 {
     dumi_clear_error();
@@ -259,12 +271,11 @@ dum_status dum_monitor_fit_scores(dum_monitor *monitor, const double *scores, in
         DUMI_REQUIRE(isfinite(scores[i]), DUM_ERR_NONFINITE, "scores[%lld] is %s, expected finite",
                      (long long)i, isnan(scores[i]) ? "NaN" : "infinite");
     DUMI_TRY(check_options(monitor, n));
-    double *sorted;
-    DUMI_TRY(DUMI_NEW(monitor->context, sorted, n));
-    memcpy(sorted, scores, (size_t)n * sizeof *sorted);
-    dumi_sort_double(sorted, n);
-    const dum_status status = fit_sorted(monitor, NULL, sorted, n);
-    dumi_free(monitor->context, sorted);
+    double *own;
+    DUMI_TRY(DUMI_NEW(monitor->context, own, n));
+    memcpy(own, scores, (size_t)n * sizeof *own);
+    const dum_status status = fit_own(monitor, NULL, own, n);
+    dumi_free(monitor->context, own);
     return status;
 }
 
@@ -275,10 +286,12 @@ dum_status dum_monitor_fit(dum_monitor *monitor, const dum_scorer *scorer, const
     DUMI_TRY(dumi_scorer_check_fitted(scorer));
     DUMI_NOT_NULL(reference);
     DUMI_TRY(check_options(monitor, reference->rows));
-    double *sorted;
-    DUMI_TRY(dumi_scorer_sorted_scores(scorer, reference, &sorted));
-    const dum_status status = fit_sorted(monitor, scorer, sorted, reference->rows);
-    dumi_free(scorer->context, sorted);
+    double *own;
+    DUMI_TRY(DUMI_NEW(monitor->context, own, reference->rows));
+    dum_status status = dum_scorer_score_dataset(scorer, reference, own);
+    if (status == DUM_OK)
+        status = fit_own(monitor, scorer, own, reference->rows);
+    dumi_free(monitor->context, own);
     return status;
 }
 

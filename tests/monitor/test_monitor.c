@@ -485,14 +485,15 @@ START_TEST(thinned)
     dum_context *context = open_context(NULL);
     dumi_rng rng;
     dumi_rng_init(&rng, 22, 90, 0);
-    double scores[REFERENCE];
-    for (int i = 0; i < REFERENCE; i++)
+    static double scores[10 * REFERENCE];
+    for (int i = 0; i < 10 * REFERENCE; i++)
         scores[i] = draw(&rng, 0);
     double thresholds[2];
     for (int i = 0; i < 2; i++) {
         dum_monitor *monitor = make_monitor(context, MARTINGALE, 100, i ? 10 : 100);
         ck_ok(dum_monitor_set_number(monitor, "thin", i ? 10 : 1));
-        ck_ok(dum_monitor_fit_scores(monitor, scores, REFERENCE));
+        ck_ok(dum_monitor_fit_scores(monitor, scores, 10 * REFERENCE));
+        ck_assert_int_eq(read_state(monitor).reference_rows, i ? REFERENCE : 10 * REFERENCE);
         ck_ok(dum_monitor_push_scores(monitor, scores, 1001, NULL));
         ck_assert_int_eq(read_state(monitor).used_rows, i ? 101 : 1001);
         thresholds[i] = read_state(monitor).threshold;

@@ -471,7 +471,8 @@ DUM_API DUM_NODISCARD dum_status dum_monitor_get_number(const dum_monitor *monit
 DUM_API DUM_NODISCARD dum_status dum_monitor_get_text(const dum_monitor *monitor, const char *name,
                                                       const char **value);
 
-/* Takes the scores of the reference's rows; neither scorer nor reference is kept. A monitor that is fitted already
+/* Takes the scores of the reference's rows, in the order in which they came (option "thin" thins them, too); neither
+ * scorer nor reference is kept. A monitor that is fitted already
  * begins anew, which is how a reference is replaced. Memory from here on is constant: at most option "keep" scores
  * of the reference, a window, and 16 KiB. Errors: as dum_scorer_score_dataset; SHAPE (a reference too small for the
  * wanted rate; the message says how many rows are needed); ARGUMENT (a rate that this test and window cannot have). */
@@ -505,8 +506,8 @@ typedef struct dum_monitor_state {
     int32_t reserved;
     double
         statistic; /* of the test, and where it alarms. Windows: -log10 p of the latest full window, and the */
-    double threshold; /* level's; martingale: log10; pot: a score */
-    int64_t reference_rows;
+    double threshold;       /* level's; martingale: log10; pot: a score */
+    int64_t reference_rows; /* after thinning */
     double reference_mean, reference_sd;
     /* Of the latest rows, at most a window, since fit or reset. NaN where there are fewer than 2. */
     int64_t window_rows;
