@@ -13,7 +13,7 @@
  * that R minus the number of rows is a martingale, and alarms come after 1 / rate rows or more on average. */
 #include "monitor/monitor.h"
 
-/* Siegmund's approximation is good to 1 % where it was compared (see docs/monitor.md). */
+/* For what Siegmund's approximation may be off. */
 static const double SAFETY = 1.02;
 
 static int bets_of(const dumi_monitor_live *m)
