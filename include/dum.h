@@ -474,7 +474,7 @@ DUM_API DUM_NODISCARD dum_status dum_monitor_get_text(const dum_monitor *monitor
 /* Takes the scores of the reference's rows, in the order in which they came (option "thin" thins them, too); neither
  * scorer nor reference is kept. A monitor that is fitted already
  * begins anew, which is how a reference is replaced. Memory from here on is constant: at most option "keep" scores
- * of the reference, a window, and 16 KiB. Errors: as dum_scorer_score_dataset; SHAPE (a reference too small for the
+ * of the reference, two windows, and 32 KiB. Errors: as dum_scorer_score_dataset; SHAPE (a reference too small for the
  * wanted rate; the message says how many rows are needed); ARGUMENT (a rate that this test and window cannot have). */
 DUM_API DUM_NODISCARD dum_status dum_monitor_fit(dum_monitor *monitor, const dum_scorer *scorer,
                                                  const dum_dataset *reference);
