@@ -7,7 +7,7 @@
  * the log-variance s; a norm of exp(s) is the score: higher = less certain = more anomalous.
  *
  * In reading order: conventions, status, backends, context, dataset, options by name, encoder,
- * head, product of experts, scorer, model files, statistics.
+ * head, product of experts, scorer, monitor, model files, statistics.
  *
  * Conventions that hold for every function:
  *  - Each fallible call returns a dum_status; dum_error_message() then says, for the calling
@@ -431,9 +431,102 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_threshold(const dum_scorer *scorer, 
 DUM_API DUM_NODISCARD dum_status dum_scorer_pvalue(const dum_scorer *scorer, const double *scores, int64_t n,
                                                    double *p);
 
+/* ---- Monitor ------------------------------------------------------------------------------ */
+
+/* An alarm on the scores of a deployed model: is what comes still like the reference? Fit it with rows (or scores)
+ * that are known to be normal and were not trained on; push what comes; read, or wait for the alarm.
+ *
+ * Option "false_alarms" is in alarms per million rows that are pushed, for rows that are independent and like the
+ * reference. What each test (option "test") guarantees; docs/monitor.md has what was measured:
+ *  - "t" (Student; the paper, section 4.1), "welch", "ks" (Kolmogorov-Smirnov), "mann-whitney": the latest "window"
+ *    rows against the reference, once at the end of each window; windows do not overlap. The expected number of
+ *    alarms, over references and streams, is at most the wanted one: for "ks" and "mann-whitney" whatever the scores'
+ *    distribution, for "t" and "welch" as far as means of "window" scores are normal. One reference may be an unlucky
+ *    one: it should have many times the rows of a window.
+ *  - "cusum" (Page 1954), "page-hinkley" (Hinkley 1971), "martingale" (Vovk et al. 2003, in the form of Shiryaev and
+ *    Roberts): every row, by its rank among the rows before it (conformal p-value), so the number of alarms is right
+ *    for every distribution and any size of the reference: for "martingale" the expected number is at most the wanted
+ *    one, for the other two it is the wanted one within a few per cent. They are fast for shifts like option "shift".
+ *    "page-hinkley" finds changes within the stream and does not mind a stream that differs from the reference from
+ *    its beginning.
+ *  - "pot" (peaks over threshold; Siffer et al. 2017): a single row beyond a threshold that follows the stream. An
+ *    extrapolation: the rate is of the right order, not a bound.
+ * Rows that resemble those just before them (a slow sensor) break all of this: option "thin". */
+typedef struct dum_monitor dum_monitor;
+
+/* Thread safety, unlike other handles: dum_monitor_push_scores, push_rows, read, reset and save may be called by any
+ * threads at once, though push and reset are not const; they take turns by a lock, in which a window is sorted when
+ * it is full. create, set, fit and destroy need the monitor for themselves. */
+DUM_API DUM_NODISCARD dum_status dum_monitor_create(dum_context *context, dum_monitor **out);
+DUM_API void dum_monitor_destroy(dum_monitor *monitor);
+
+/* The table of a monitor's options, and the options themselves, as those of a head. Errors: STATE (fitted). */
+DUM_API int32_t dum_monitor_param_count(void);
+DUM_API DUM_NODISCARD dum_status dum_monitor_param_get(int32_t index, dum_param_info *info);
+DUM_API DUM_NODISCARD dum_status dum_monitor_set_number(dum_monitor *monitor, const char *name, double value);
+DUM_API DUM_NODISCARD dum_status dum_monitor_set_text(dum_monitor *monitor, const char *name,
+                                                      const char *value);
+DUM_API DUM_NODISCARD dum_status dum_monitor_get_number(const dum_monitor *monitor, const char *name,
+                                                        double *value);
+DUM_API DUM_NODISCARD dum_status dum_monitor_get_text(const dum_monitor *monitor, const char *name,
+                                                      const char **value);
+
+/* Takes the scores of the reference's rows, in the order in which they came (option "thin" thins them, too); neither
+ * scorer nor reference is kept. A monitor that is fitted already
+ * begins anew, which is how a reference is replaced. Memory from here on is constant: at most option "keep" scores
+ * of the reference, two windows, and 32 KiB. Errors: as dum_scorer_score_dataset; SHAPE (a reference too small for the
+ * wanted rate; the message says how many rows are needed); ARGUMENT (a rate that this test and window cannot have). */
+DUM_API DUM_NODISCARD dum_status dum_monitor_fit(dum_monitor *monitor, const dum_scorer *scorer,
+                                                 const dum_dataset *reference);
+/* The same from n scores, of any origin. Errors also: NONFINITE. */
+DUM_API DUM_NODISCARD dum_status dum_monitor_fit_scores(dum_monitor *monitor, const double *scores, int64_t n);
+
+/* Pushes n scores, which enter together; NaN and infinities are counted as bad rows and otherwise ignored. alarm
+ * (NULL: not wanted) receives 1 where an alarm holds afterwards, else 0. No allocation; some microseconds a row, and
+ * n log n for the last row of a window of n. Errors: STATE. */
+DUM_API DUM_NODISCARD dum_status dum_monitor_push_scores(dum_monitor *monitor, const double *scores, int64_t n,
+                                                         int32_t *alarm);
+/* Scores rows and pushes their scores, 256 rows at a time: these enter together. The scorer must be the one of the
+ * fit (its kind and columns are checked). A row with NaN or infinity is a bad row, unless the scorer imputes. After an
+ * error, rows before those 256 have been pushed. Allocation: the scorer's. Errors: STATE, SHAPE, ARGUMENT (another
+ * scorer). */
+DUM_API DUM_NODISCARD dum_status dum_monitor_push_rows(dum_monitor *monitor, const dum_scorer *scorer,
+                                                       const float *data, int64_t rows, int32_t cols,
+                                                       int64_t row_stride, int32_t *alarm);
+
+typedef struct dum_monitor_state {
+    size_t struct_size;
+    int64_t rows;      /* pushed, since fit */
+    int64_t bad_rows;  /* of them, not finite */
+    int64_t used_rows; /* of them, seen by the test: not bad, and every n-th by option "thin" */
+    int64_t repeats;   /* how often the latest score has come in a row; large: something is stuck */
+    int64_t alarms;    /* since fit */
+    int64_t alarm_row; /* number, from 1, of the row with which the latest alarm began; 0: there was none */
+    int32_t alarm;     /* 1: an alarm holds; it does until reset */
+    int32_t reserved;
+    double
+        statistic; /* of the test, and where it alarms. Windows: -log10 p of the latest full window, and the */
+    double threshold;       /* level's; martingale: log10; pot: a score */
+    int64_t reference_rows; /* after thinning */
+    double reference_mean, reference_sd;
+    /* Of the latest rows, at most a window, since fit or reset. NaN where there are fewer than 2. */
+    int64_t window_rows;
+    double mean, quantile_05, median, quantile_95;
+    double t, log10_p; /* two-sided t-test against the reference: Welch's with test "welch", else Student's */
+    double cohens_d;   /* difference of means / pooled standard deviation */
+    double auroc;      /* window against reference: 0.5 = alike */
+} dum_monitor_state;
+
+/* Reads the state; it sorts the window. Errors: STATE. */
+DUM_API DUM_NODISCARD dum_status dum_monitor_read(const dum_monitor *monitor, dum_monitor_state *state);
+
+/* Ends an alarm: the window is empty and the statistic starts from zero; counts go on, and so does what the tests by
+ * rank and "pot" know of the stream up to the alarm. Errors: STATE. */
+DUM_API DUM_NODISCARD dum_status dum_monitor_reset(dum_monitor *monitor);
+
 /* ---- Model files -------------------------------------------------------------------------- */
 
-/* Fitted scorers and heads are saved as one safetensors file (docs/model-format.md), the same bytes
+/* Fitted scorers, heads and monitors are saved as one safetensors file (docs/model-format.md), the same bytes
  * for the same model. Saving to a path writes a temporary file beside it, fsyncs and renames: the
  * path holds the old file or the new one, never a part. Loading trusts nothing.
  * A path that is a folder, a device or a FIFO is refused. A checkpoint loads as the head that it is so far.
@@ -443,6 +536,10 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_save(const dum_scorer *scorer, const
 DUM_API DUM_NODISCARD dum_status dum_scorer_load(dum_context *context, const char *path, dum_scorer **out);
 DUM_API DUM_NODISCARD dum_status dum_head_save(const dum_head *head, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_head_load(dum_context *context, const char *path, dum_head **out);
+
+/* A monitor is saved with its state: loaded, it goes on with the next row as if nothing had happened. */
+DUM_API DUM_NODISCARD dum_status dum_monitor_save(const dum_monitor *monitor, const char *path);
+DUM_API DUM_NODISCARD dum_status dum_monitor_load(dum_context *context, const char *path, dum_monitor **out);
 
 /* The same in memory. Saving: *size receives the size needed; buffer may be NULL (capacity 0) to ask
  * for it; a capacity that is too small is DUM_ERR_ARGUMENT and writes nothing. */
@@ -454,13 +551,17 @@ DUM_API DUM_NODISCARD dum_status dum_head_save_memory(const dum_head *head, void
                                                       size_t *size);
 DUM_API DUM_NODISCARD dum_status dum_head_load_memory(dum_context *context, const void *buffer, size_t size,
                                                       dum_head **out);
+DUM_API DUM_NODISCARD dum_status dum_monitor_save_memory(const dum_monitor *monitor, void *buffer,
+                                                         size_t capacity, size_t *size);
+DUM_API DUM_NODISCARD dum_status dum_monitor_load_memory(dum_context *context, const void *buffer, size_t size,
+                                                         dum_monitor **out);
 
 typedef struct dum_model_info {
     size_t struct_size;
     int32_t format;     /* version of the format it was written in */
     int32_t min_reader; /* oldest format version whose reader can read it */
     char writer[32];    /* "libdum 0.1.0" */
-    char kind[32];      /* "head", "checkpoint", or "scorer." and the scorer's kind */
+    char kind[32];      /* "head", "checkpoint", "monitor", or "scorer." and the scorer's kind */
     char sha256[72];    /* of the tensors, hexadecimal */
 } dum_model_info;
 

@@ -56,6 +56,7 @@ static bool store_text(const char *name, const char *value, arguments *a)
                  {"--scorer", &a->scorer},
                  {"--label-column", &a->label_column},
                  {"--checkpoint", &a->checkpoint},
+                 {"--state", &a->state},
                  {"--seed", &a->seed},
                  {"--holdout", &a->holdout}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

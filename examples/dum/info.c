@@ -57,6 +57,30 @@ static int print_head(const dum_head *head)
     return TOOL_OK;
 }
 
+static int print_monitor(const dum_monitor *monitor)
+{
+    dum_monitor_state state;
+    DUM_INIT(state);
+    if (dum_monitor_read(monitor, &state) != DUM_OK)
+        return fail_library("state");
+    print_monitor_state(&state);
+    printf(", \"options\": {");
+    const int32_t count = dum_monitor_param_count();
+    for (int32_t i = 0; i < count; i++) {
+        dum_param_info info;
+        DUM_INIT(info);
+        double number = 0;
+        const char *text = "";
+        if (dum_monitor_param_get(i, &info) != DUM_OK ||
+            (info.type == DUM_PARAM_TEXT ? dum_monitor_get_text(monitor, info.name, &text)
+                                         : dum_monitor_get_number(monitor, info.name, &number)) != DUM_OK)
+            return fail_library("options");
+        print_option(&info, number, text, i + 1 == count);
+    }
+    printf("}");
+    return TOOL_OK;
+}
+
 static void print_about(const dum_model_info *about)
 {
     printf("{\"format\": %d, \"min_reader\": %d, ", about->format, about->min_reader);
@@ -70,16 +94,20 @@ static int print_model(dum_context *context, const char *path, const dum_model_i
 {
     dum_head *head = NULL;
     dum_scorer *scorer = NULL;
+    dum_monitor *monitor = NULL;
+    const bool is_monitor = strcmp(about->kind, "monitor") == 0;
     const bool is_head = strcmp(about->kind, "head") == 0 || strcmp(about->kind, "checkpoint") == 0;
-    const dum_status loaded =
-        is_head ? dum_head_load(context, path, &head) : dum_scorer_load(context, path, &scorer);
+    const dum_status loaded = is_head      ? dum_head_load(context, path, &head)
+                              : is_monitor ? dum_monitor_load(context, path, &monitor)
+                                           : dum_scorer_load(context, path, &scorer);
     if (loaded != DUM_OK)
         return fail_library(path);
     print_about(about);
-    const int status = is_head ? print_head(head) : print_scorer(scorer);
+    const int status = is_head ? print_head(head) : is_monitor ? print_monitor(monitor) : print_scorer(scorer);
     printf("}\n");
     dum_head_destroy(head);
     dum_scorer_destroy(scorer);
+    dum_monitor_destroy(monitor);
     return status;
 }
 

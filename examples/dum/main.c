@@ -29,6 +29,9 @@ static const command commands[] = {
     {"compare", command_compare,
      "--reference a.npy --sample b.npy --model m.dum [--bootstrap N] [--threads N]\n"
      "               [--backend NAME]"},
+    {"monitor", command_monitor,
+     "--model m.dum --data X [--reference R] [--set name=value]... [--state s.dum] [--threads N]\n"
+     "               [--backend NAME]"},
     {"info", command_info, "m.dum"},
     {"scorers", command_scorers, ""},
     {"backends", command_backends, ""},
@@ -45,6 +48,9 @@ static const char notes[] =
     "--checkpoint: the state of training goes there every N epochs (1) and at the end; with --resume, "
     "training\n"
     "goes on from that file where there is one, to the same model.\n"
+    "monitor: --data are replayed against --reference; a JSON line for each alarm and one at the end. --state: "
+    "goes\n"
+    "on from that file where there is one, and is saved there. --set: docs/monitor.md has the names.\n"
     "--quiet: nothing on stderr but errors. Exit code: 0, 1 (data or file at fault), 2 (usage).\n";
 
 /* All commands, or one. */

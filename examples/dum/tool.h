@@ -17,7 +17,7 @@ enum { MAX_SETTINGS = 64 };
 /* The command line, parsed. NULL or 0: not given. */
 typedef struct {
     const char *data, *model, *out, *scores, *labels, *reference, *sample, *pairs, *backend, *scorer,
-        *label_column, *checkpoint;
+        *label_column, *checkpoint, *state;
     const char *settings[MAX_SETTINGS]; /* name=value */
     int32_t setting_count, threads, bootstrap, header, checkpoint_epochs, top;
     double max_seconds, false_alarm_rate;
@@ -89,6 +89,8 @@ bool is_special_file(const char *path);
 void print_number(const char *name, double value, bool last);
 void print_quoted(const char *text);
 void print_text(const char *name, const char *value, bool last);
+/* The members of a state, without braces. */
+void print_monitor_state(const dum_monitor_state *s);
 /* Closes standard output's buffer; a full disk or closed pipe is an error. */
 int finish_output(int status);
 
@@ -98,6 +100,7 @@ int command_explain(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_compare(int argc, char **argv);
+int command_monitor(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_scorers(int argc, char **argv);
 int command_backends(int argc, char **argv);

@@ -161,7 +161,8 @@ enum {
     DUMI_RNG_BOOTSTRAP,
     DUMI_RNG_FOREST,
     DUMI_RNG_SAMPLE,
-    DUMI_RNG_FEATURES
+    DUMI_RNG_FEATURES,
+    DUMI_RNG_MONITOR
 };
 
 typedef struct dumi_rng {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Any bytes as a model file: an error, or a scorer that works. The checksums are set right first where the
+ * Any bytes as a model file: an error, or a scorer or monitor that works. The checksums are set right first where the
  * header can be read, so that the fuzzer gets behind them. */
 #include "fuzz.h"
 #include "io/io.h"
@@ -60,6 +60,21 @@ static void use(dum_scorer *scorer)
     free(row);
 }
 
+/* Enough scores for a window to be tested, and to be read. */
+static void use_monitor(dum_monitor *monitor)
+{
+    dum_monitor_state state;
+    DUM_INIT(state);
+    int32_t alarm;
+    for (int i = 0; i < 40; i++) {
+        const double scores[4] = {i, -i, 0.5, 1e9};
+        (void)!dum_monitor_push_scores(monitor, scores, 4, &alarm);
+    }
+    (void)!dum_monitor_read(monitor, &state);
+    (void)!dum_monitor_reset(monitor);
+    dum_monitor_destroy(monitor);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (context == NULL) {
@@ -82,6 +97,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         dum_scorer_destroy(scorer);
         if (dum_head_load_memory(context, bytes, size, &head) == DUM_OK)
             dum_head_destroy(head);
+        dum_monitor *monitor;
+        if (dum_monitor_load_memory(context, bytes, size, &monitor) == DUM_OK)
+            use_monitor(monitor);
         set_digests(bytes, size);
     }
     free(bytes);

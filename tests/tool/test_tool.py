@@ -530,6 +530,30 @@ def test_report_of_odd_data(scratch):
     assert "\x1b" not in run("explain", "--model", model, "--data", named)
 
 
+def test_monitor(scratch):
+    random.seed(6)
+    rows = [[random.gauss(0, 1) for _ in range(3)] for _ in range(3000)]
+    late = [[random.gauss(0, 3) for _ in range(3)] for _ in range(400)]
+    late[7][1] = float("nan")
+    model, state = scratch / "monitored.dum", scratch / "monitor.dum"
+    train, held = write_npy(scratch / "train.npy", rows[:1000]), write_npy(scratch / "held.npy", rows[1000:2400])
+    first, second = write_npy(scratch / "first.npy", rows[2400:]), write_npy(scratch / "second.npy", late)
+    run("fit", "--scorer", "mahalanobis", "--data", train, "--model", model, "--quiet")
+    replay = ["monitor", "--model", model, "--set", "test=cusum", "--set", "window=100", "--reference"]
+    quiet = run(*replay, held, "--data", first, "--state", state).splitlines()
+    assert len(quiet) == 1 and json.loads(quiet[0])["event"] == "end" and json.loads(quiet[0])["alarms"] == 0
+    told = json.loads(run("info", state))
+    assert told["kind"] == "monitor" and told["rows"] == 600 and told["options"]["test"] == "cusum"
+    loud = [json.loads(line) for line in run("monitor", "--model", model, "--data", second, "--state", state).splitlines()]
+    assert loud[0]["event"] == "alarm" and 600 < loud[0]["alarm_row"] <= 700 and loud[0]["cohens_d"] > 0.2
+    assert loud[-1]["event"] == "end" and loud[-1]["rows"] == 1000 and loud[-1]["bad_rows"] == 1
+    assert loud[-1]["alarms"] == len(loud) - 1
+    run("monitor", "--model", model, "--data", second, code=2, message="--reference is needed")
+    run(*replay, held, "--data", first, "--state", state, code=1, message="exists")
+    run(*replay, second, "--data", first, code=1, message="the reference has 400 rows")
+    run(*replay, held, "--data", first, "--set", "windows=1", code=1, message="false_alarms")
+
+
 def test_options(_):
     """docs/options.md is what `dum scorers` says."""
     assert run("scorers") in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum scorers"
@@ -537,7 +561,7 @@ def test_options(_):
 
 with tempfile.TemporaryDirectory() as folder:
     for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
-                 test_stopping, test_checkpoints, test_threads, test_examples):
+                 test_stopping, test_checkpoints, test_monitor, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)
