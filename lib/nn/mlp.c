@@ -3,18 +3,27 @@
 
 #include <math.h>
 
-void dumi_mlp_shape(dumi_mlp *mlp, int32_t inputs, int32_t outputs, int32_t hidden, int32_t width)
+void dumi_mlp_layers(dumi_mlp *mlp, int32_t count, const int32_t *sizes)
 {
     memset(mlp, 0, sizeof *mlp);
-    mlp->count = hidden + 1;
-    for (int32_t l = 0; l < mlp->count; l++) {
+    mlp->count = count;
+    for (int32_t l = 0; l < count; l++) {
         dumi_layer *layer = &mlp->layers[l];
-        layer->inputs = l == 0 ? inputs : width;
-        layer->outputs = l == hidden ? outputs : width;
+        layer->inputs = sizes[l];
+        layer->outputs = sizes[l + 1];
         layer->weights = mlp->parameters;
         layer->bias = layer->weights + (size_t)layer->inputs * (size_t)layer->outputs;
         mlp->parameters = layer->bias + (size_t)layer->outputs;
     }
+}
+
+void dumi_mlp_shape(dumi_mlp *mlp, int32_t inputs, int32_t outputs, int32_t hidden, int32_t width)
+{
+    int32_t sizes[DUMI_MAX_LAYERS + 1];
+    for (int32_t l = 0; l <= hidden; l++)
+        sizes[l] = l == 0 ? inputs : width;
+    sizes[hidden + 1] = outputs;
+    dumi_mlp_layers(mlp, hidden + 1, sizes);
 }
 
 void dumi_mlp_init(const dumi_mlp *mlp, uint64_t seed, float output_scale, float *parameters)
@@ -36,7 +45,9 @@ dum_status dumi_activations_create(dum_context *context, const dumi_mlp *mlp, in
     const dumi_backend *backend = context->backend;
     memset(out, 0, sizeof *out);
     const int32_t hidden = mlp->count - 1;
-    const size_t width = hidden > 0 ? (size_t)mlp->layers[0].outputs : 0;
+    size_t width = 0;
+    for (int32_t l = 0; l < hidden; l++)
+        width = (size_t)mlp->layers[l].outputs > width ? (size_t)mlp->layers[l].outputs : width;
     for (int32_t l = 0; l < hidden; l++) {
         if (!training && l >= 2) {
             out->hidden[l] = out->hidden[l - 2];

@@ -19,6 +19,8 @@ typedef struct {
     size_t parameters;
 } dumi_mlp;
 
+/* `count` layers from sizes[0] inputs on; or `hidden` of one width. */
+void dumi_mlp_layers(dumi_mlp *mlp, int32_t count, const int32_t *sizes);
 void dumi_mlp_shape(dumi_mlp *mlp, int32_t inputs, int32_t outputs, int32_t hidden, int32_t width);
 
 /* He initialisation (He et al. 2015) of the hidden layers; the output layer is `output_scale` times

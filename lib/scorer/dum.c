@@ -29,49 +29,11 @@ static void changed(double *values, int32_t index)
         dumi_head_preset(values + HEAD);
 }
 
-/* A constant score ranks nothing: the host should hear of it. */
-static dum_status warn_if_constant(dum_context *context, const double *values, dumi_head_model *model,
-                                   const dum_dataset *data)
-{
-    enum { ROWS = 256 };
-    const int32_t count = (int32_t)(data->rows < ROWS ? data->rows : ROWS);
-    int64_t indices[ROWS];
-    double scores[ROWS];
-    float *rows;
-    for (int32_t i = 0; i < count; i++)
-        indices[i] = data->rows * i / count;
-    DUMI_TRY(DUMI_NEW(context, rows, (size_t)count * (size_t)data->cols));
-    dum_status status;
-    DUMI_GO(dumi_dataset_gather(data, indices, count, rows));
-    DUMI_GO(dumi_model_run(model, rows, count, data->cols, 0, NULL, (int32_t)values[NORM], scores));
-    double least = scores[0], most = scores[0];
-    for (int32_t i = 1; i < count; i++) {
-        least = fmin(least, scores[i]);
-        most = fmax(most, scores[i]);
-    }
-    if (count > 1 && !(most - least > 1e-6 * (1 + fabs(most))))
-        dumi_log(
-            context, DUM_LOG_WARNING, DUM_LOG_CONSTANT_SCORE,
-            "%d training rows, evenly spread, have one and the same score: it ranks nothing; a smaller rate "
-            "may help",
-            count);
-done:
-    dumi_free(context, rows);
-    return status;
-}
-
 static dum_status fit(dum_context *context, const double *values, const void *old, const dum_dataset *data,
                       const dum_fit_options *options, void **state)
 {
     dumi_head_model *model = NULL;
     dum_status status = dumi_model_train(context, values + HEAD, old, data, options, &model);
-    if (model == NULL)
-        return status;
-    const dum_status checked = warn_if_constant(context, values, model, data);
-    if (checked != DUM_OK) {
-        dumi_model_destroy(model);
-        return checked;
-    }
     *state = model;
     return status;
 }

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { SCALING_NONE, SCALING_MINMAX };
+enum { SCALING_NONE, SCALING_MINMAX, SCALING_ZSCORE };
 
 dum_status dumi_rows_check_row(const float *row, int32_t cols, int64_t number)
 {
@@ -57,15 +57,16 @@ dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const 
     return read_rows(context, data, options, NULL);
 }
 
-const dumi_param dumi_scorer_scaling = {
-    "scaling",
-    SCALING_NONE,
-    0,
-    0,
-    (const char *const[]){"none", "minmax", "zscore", NULL},
-    "none|minmax|zscore",
-    false,
-    "of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0"};
+#define SCALING_PARAM(preset)                                                                                  \
+    {                                                                                                          \
+        "scaling", preset, 0, 0, (const char *const[]){"none", "minmax", "zscore", NULL},                      \
+            "none|minmax|zscore", false,                                                                       \
+            "of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant "       \
+            "column to 0"                                                                                      \
+    }
+const dumi_param dumi_scorer_scaling = SCALING_PARAM(SCALING_NONE);
+const dumi_param dumi_scorer_scaling_minmax = SCALING_PARAM(SCALING_MINMAX);
+const dumi_param dumi_scorer_scaling_zscore = SCALING_PARAM(SCALING_ZSCORE);
 
 /* As the paper's min-max scaling, and scikit-learn's StandardScaler. */
 static void scale_column(const dumi_fitting *f, int32_t j, float *scaling)

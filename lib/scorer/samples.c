@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Kinds "sp" (Sugiyama & Borgwardt 2013): the distance to the nearest of a random sample of the training rows; and
  * "lesinn" (Pang, Ting & Albrecht 2015): its mean over many small samples. */
+#include "scorer/samples.h"
+
 #include "neighbours/neighbours.h"
-#include "scorer/rows.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -40,17 +41,43 @@ typedef struct {
 
 enum { ROWS = 1, STARTS };
 
+dum_status dumi_samples_check(const int64_t *starts, int64_t samples, int64_t rows)
+{
+    bool right = samples >= 1 && starts[0] == 0 && starts[samples] == rows;
+    for (int64_t i = 0; i < samples && right; i++)
+        right = starts[i] < starts[i + 1];
+    DUMI_REQUIRE(right, DUM_ERR_FORMAT, "tensor sample.starts does not fit the rows");
+    return DUM_OK;
+}
+
+int64_t dumi_samples_row(const dumi_fitting *f, uint64_t sampling_seed, int64_t each, int64_t i)
+{
+    return (int64_t)dumi_permute((uint64_t)f->count, (uint64_t)(i % each), sampling_seed, DUMI_RNG_SAMPLE,
+                                 (uint32_t)(i / each));
+}
+
+double dumi_samples_score(const float *rows, const int64_t *starts, int64_t samples, int32_t cols,
+                          const float *x)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < samples; i++) {
+        double least = INFINITY;
+        for (int64_t r = starts[i]; r < starts[i + 1]; r++) {
+            const double square = dumi_square_distance(cols, x, rows + r * cols);
+            least = square < least ? square : least;
+        }
+        sum += sqrt(least);
+    }
+    return sum / (double)samples;
+}
+
 static dum_status check(const double *values, void *state)
 {
     (void)values;
     const sampled *s = state;
-    const int64_t samples = s->head.sizes[STARTS] - 1;
-    bool right = samples >= 1 && s->samples[0] == 0 && s->samples[samples] == s->head.sizes[ROWS] &&
-                 s->head.sizes[DUMI_COLS] <= INT32_MAX;
-    for (int64_t i = 0; i < samples && right; i++)
-        right = s->samples[i] < s->samples[i + 1];
-    DUMI_REQUIRE(right, DUM_ERR_FORMAT, "tensor sample.starts does not fit the rows");
-    return DUM_OK;
+    DUMI_REQUIRE(s->head.sizes[DUMI_COLS] <= INT32_MAX, DUM_ERR_FORMAT, "the model has %lld columns",
+                 (long long)s->head.sizes[DUMI_COLS]);
+    return dumi_samples_check(s->samples, s->head.sizes[STARTS] - 1, s->head.sizes[ROWS]);
 }
 
 static const dumi_array arrays[] = {
@@ -69,9 +96,7 @@ static dum_status fit(dumi_fitting *f, int64_t samples, void **state)
     for (int64_t i = 0; i <= samples; i++)
         s->samples[i] = i * each;
     for (int64_t i = 0; i < samples * each; i++) {
-        const int64_t row =
-            (int64_t)dumi_permute((uint64_t)f->count, (uint64_t)(i % each), (uint64_t)f->values[SEED],
-                                  DUMI_RNG_SAMPLE, (uint32_t)(i / each));
+        const int64_t row = dumi_samples_row(f, (uint64_t)f->values[SEED], each, i);
         memcpy(s->rows + i * f->cols, f->rows + row * f->cols, (size_t)f->cols * sizeof *s->rows);
     }
     return dumi_state_ready(f->values, s, state);
@@ -91,17 +116,8 @@ static double score_row(const void *state, const float *row, float *parts)
 {
     (void)parts;
     const sampled *s = state;
-    const int64_t samples = s->head.sizes[STARTS] - 1, cols = s->head.sizes[DUMI_COLS];
-    double sum = 0;
-    for (int64_t i = 0; i < samples; i++) {
-        double least = INFINITY;
-        for (int64_t r = s->samples[i]; r < s->samples[i + 1]; r++) {
-            const double square = dumi_square_distance((int32_t)cols, row, s->rows + r * cols);
-            least = square < least ? square : least;
-        }
-        sum += sqrt(least);
-    }
-    return sum / (double)samples;
+    return dumi_samples_score(s->rows, s->samples, s->head.sizes[STARTS] - 1, (int32_t)s->head.sizes[DUMI_COLS],
+                              row);
 }
 
 const dumi_scorer_kind dumi_scorer_sp = {

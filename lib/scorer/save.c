@@ -129,12 +129,16 @@ static dum_status create_by_file(dum_context *context, const dumi_reader *reader
     return dum_scorer_create(context, kind + 7, out);
 }
 
-static dum_status from_bytes(dum_context *context, const void *bytes, size_t size, void **out)
+dum_status dumi_scorer_from_bytes(dum_context *context, const void *bytes, size_t size, const char *kind,
+                                  dum_scorer **out)
 {
     dumi_reader *reader;
     DUMI_TRY(dumi_reader_open(context, bytes, size, &reader));
     dum_scorer *scorer = NULL;
     dum_status status;
+    if (kind != NULL && strcmp(dumi_reader_meta(reader, "dum.kind"), kind) != 0)
+        DUMI_GO(dumi_fail(DUM_ERR_FORMAT, "a member of kind \"%.40s\" is stored as %s",
+                          dumi_reader_meta(reader, "dum.kind"), kind));
     DUMI_GO(create_by_file(context, reader, &scorer));
     DUMI_GO(dumi_options_read(&scorer->kind->params, reader, scorer->values));
     DUMI_GO(scorer->kind->layout != NULL
@@ -150,6 +154,14 @@ done:
     dum_scorer_destroy(scorer);
     dumi_reader_close(reader);
     return status;
+}
+
+static dum_status from_bytes(dum_context *context, const void *bytes, size_t size, void **out)
+{
+    dum_scorer *scorer;
+    DUMI_TRY(dumi_scorer_from_bytes(context, bytes, size, NULL, &scorer));
+    *out = scorer;
+    return DUM_OK;
 }
 
 dum_status dum_scorer_save(const dum_scorer *scorer, const char *path)

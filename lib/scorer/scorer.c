@@ -4,10 +4,11 @@
 
 /* The registry: a new kind is one line here and one file. */
 static const dumi_scorer_kind *const kinds[] = {
-    &dumi_scorer_dum,         &dumi_scorer_abod,     &dumi_scorer_copod,  &dumi_scorer_ecod,
-    &dumi_scorer_eif,         &dumi_scorer_elliptic, &dumi_scorer_hbos,   &dumi_scorer_iforest,
-    &dumi_scorer_kde,         &dumi_scorer_knn,      &dumi_scorer_lesinn, &dumi_scorer_lof,
-    &dumi_scorer_mahalanobis, &dumi_scorer_ocsvm,    &dumi_scorer_pca,    &dumi_scorer_sp,
+    &dumi_scorer_dum,      &dumi_scorer_abod,   &dumi_scorer_autoencoder, &dumi_scorer_copod,
+    &dumi_scorer_deepsvdd, &dumi_scorer_ecod,   &dumi_scorer_eif,         &dumi_scorer_elliptic,
+    &dumi_scorer_ensemble, &dumi_scorer_hbos,   &dumi_scorer_iforest,     &dumi_scorer_kde,
+    &dumi_scorer_knn,      &dumi_scorer_lesinn, &dumi_scorer_lof,         &dumi_scorer_mahalanobis,
+    &dumi_scorer_ocsvm,    &dumi_scorer_pca,    &dumi_scorer_repen,       &dumi_scorer_sp,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -38,7 +39,7 @@ static dum_status find_kind(const char *name, const dumi_scorer_kind **kind)
     *kind = dumi_scorer_find_kind(name);
     if (*kind != NULL)
         return DUM_OK;
-    char list[160] = "";
+    char list[400] = "";
     for (int32_t i = 0; i < KINDS; i++) {
         strncat(list, i > 0 ? ", " : "", sizeof list - strlen(list) - 1);
         strncat(list, kinds[i]->name, sizeof list - strlen(list) - 1);
@@ -209,6 +210,36 @@ static dum_dataset view_of(const part *p, int64_t rows)
         .context = p->whole->context, .rows = rows, .cols = p->whole->cols, .gather = gather_part, .user = p};
 }
 
+/* A constant score ranks nothing: the host should hear of it. */
+static dum_status warn_if_constant(const dum_scorer *scorer, const dum_dataset *data)
+{
+    enum { ROWS = 256 };
+    const int32_t count = (int32_t)(data->rows < ROWS ? data->rows : ROWS);
+    int64_t indices[ROWS];
+    double scores[ROWS];
+    float *rows;
+    for (int32_t i = 0; i < count; i++)
+        indices[i] = data->rows * i / count;
+    DUMI_TRY(DUMI_NEW(scorer->context, rows, (size_t)count * (size_t)data->cols));
+    dum_status status;
+    DUMI_GO(dumi_dataset_gather(data, indices, count, rows));
+    DUMI_GO(dumi_scorer_score_rows(scorer, rows, count, data->cols, scores));
+    double least = scores[0], most = scores[0];
+    for (int32_t i = 1; i < count; i++) {
+        least = scores[i] < least ? scores[i] : least;
+        most = scores[i] > most ? scores[i] : most;
+    }
+    if (count > 1 && !(most - least > 1e-6 * (1 + (most > 0 ? most : -most))))
+        dumi_log(scorer->context, DUM_LOG_WARNING, DUM_LOG_CONSTANT_SCORE,
+                 "%d training rows, evenly spread, have one and the same score: it ranks nothing; where a "
+                 "network was "
+                 "trained, a smaller rate may help",
+                 count);
+done:
+    dumi_free(scorer->context, rows);
+    return status;
+}
+
 /* Fits `made`, which has the options but no state, and calibrates it. */
 static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dataset *data,
                           const dum_fit_options *options)
@@ -234,6 +265,7 @@ static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dat
     made->cols = data->cols;
     if (data->names != NULL)
         DUMI_TRY(dumi_names_copy(made->context, (const char *const *)data->names, data->cols, &made->names));
+    DUMI_TRY(warn_if_constant(made, used));
     if (held > 0) {
         DUMI_TRY(dumi_scorer_sorted_scores(made, &held_out, &made->calibration));
         made->calibration_count = held;

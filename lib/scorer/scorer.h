@@ -29,7 +29,7 @@ typedef double (*dumi_row_fn)(const void *state, const float *row, float *parts)
 typedef struct dumi_scorer_kind {
     const char *name;
     dumi_params params; /* the first is dumi_scorer_holdout */
-    bool scales;        /* the second is dumi_scorer_scaling: what the kind gets is scaled rows */
+    bool scales; /* the second is dumi_scorer_scaling or one of its kin: what the kind gets is scaled rows */
     /* What setting option `index` does beyond storing the value; may be NULL. */
     void (*changed)(double *values, int32_t index);
 
@@ -80,20 +80,25 @@ struct dum_scorer {
     int64_t calibration_count;
 };
 
-extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_abod, dumi_scorer_copod, dumi_scorer_ecod,
-    dumi_scorer_eif, dumi_scorer_elliptic, dumi_scorer_hbos, dumi_scorer_iforest, dumi_scorer_kde,
-    dumi_scorer_knn, dumi_scorer_lesinn, dumi_scorer_lof, dumi_scorer_mahalanobis, dumi_scorer_ocsvm,
-    dumi_scorer_pca, dumi_scorer_sp;
+extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_abod, dumi_scorer_autoencoder, dumi_scorer_copod,
+    dumi_scorer_deepsvdd, dumi_scorer_ecod, dumi_scorer_eif, dumi_scorer_elliptic, dumi_scorer_ensemble,
+    dumi_scorer_hbos, dumi_scorer_iforest, dumi_scorer_kde, dumi_scorer_knn, dumi_scorer_lesinn,
+    dumi_scorer_lof, dumi_scorer_mahalanobis, dumi_scorer_ocsvm, dumi_scorer_pca, dumi_scorer_repen,
+    dumi_scorer_sp;
 
 /* What each kind has at the head of its options, and each kind that `scales`. */
 enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS, DUMI_SCORER_SCALING = DUMI_SCORER_PARAMS, DUMI_SCALED_PARAMS };
-extern const dumi_param dumi_scorer_holdout, dumi_scorer_scaling;
+extern const dumi_param dumi_scorer_holdout, dumi_scorer_scaling, dumi_scorer_scaling_minmax,
+    dumi_scorer_scaling_zscore;
 
 const dumi_scorer_kind *dumi_scorer_find_kind(const char *name);
 /* Scores of rows of the right shape. */
 dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
                                   double *scores);
 dum_status dumi_scorer_check_fitted(const dum_scorer *scorer);
+/* kind: the only one that the file may be of, as it says ("scorer.knn"); NULL: any. */
+dum_status dumi_scorer_from_bytes(dum_context *context, const void *bytes, size_t size, const char *kind,
+                                  dum_scorer **out);
 /* Scores of all rows of a dataset, sorted: what dum_scorer_calibrate keeps. */
 dum_status dumi_scorer_sorted_scores(const dum_scorer *scorer, const dum_dataset *data, double **out);
 

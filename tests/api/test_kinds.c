@@ -44,9 +44,11 @@ static dum_scorer *make_scorer(dum_context *context, int kind)
     static const struct {
         const char *kind, *option;
         double value;
-    } small[] = {{"dum", "steps", 10},    {"dum", "width", 8},      {"iforest", "trees", 12},
-                 {"eif", "trees", 40},    {"eif", "sample", 16},    {"lesinn", "samples", 9},
-                 {"kde", "features", 32}, {"elliptic", "starts", 4}};
+    } small[] = {{"dum", "steps", 10},         {"dum", "width", 8},       {"iforest", "trees", 12},
+                 {"eif", "trees", 40},         {"eif", "sample", 16},     {"lesinn", "samples", 9},
+                 {"repen", "samples", 9},      {"repen", "steps", 20},    {"repen", "batch", 16},
+                 {"autoencoder", "epochs", 3}, {"deepsvdd", "epochs", 3}, {"deepsvdd", "width", 8},
+                 {"kde", "features", 32},      {"elliptic", "starts", 4}};
     dum_scorer *scorer;
     ck_ok(dum_scorer_create(context, dum_scorer_kind_name(kind), &scorer));
     for (size_t i = 0; i < sizeof small / sizeof small[0]; i++)
@@ -202,7 +204,7 @@ static dum_status all_of_it(allocation_counter *c, int kind, int64_t fail_at)
     ck_ok(dum_dataset_from_memory(context, rows, 30, COLS, 0, &data));
     c->made = 0;
     c->left = fail_at;
-    unsigned char bytes[1 << 15];
+    static unsigned char bytes[1 << 17];
     size_t size;
     float share[COLS];
     double score;
