@@ -86,14 +86,15 @@ def table(cells):
 def beside_paper(cells):
     """The paper's columns: folded, and the paper's number in brackets; how far they are apart."""
     methods = [m for c in PAPER["columns"] for m in cells.methods if PAPER_COLUMN.get(m) == c]
-    sets = [n for n in cells.sets if n in PAPER["sets"]]
+    sets = [n for n in cells.sets if n in PAPER["sets"] and any((n, m) in cells.of for m in methods)]
     lines = head("set", *(f"{PAPER_COLUMN[m]} `{m}`" for m in methods))
     apart = {m: {"as it is": [], "folded": []} for m in methods}
     for n in sets:
         texts = []
         for m in methods:
             theirs, ours = paper_value(n, m), cells.folded(n, m)
-            texts.append(f"{cells.text(n, m) if ours is None else f'{ours:.1f}'} ({'/o' if theirs is None else theirs})")
+            words = cells.text(n, m) if ours is None else f"{ours:.1f}"
+            texts.append(f"{words} ({'/o' if theirs is None else theirs})" if words else "")
             if theirs is not None and ours is not None:
                 apart[m]["folded"].append(ours - theirs)
                 apart[m]["as it is"].append(cells.mean(n, m) - theirs)
@@ -277,7 +278,7 @@ def heat_map(path, panels):
     wide, high, left, parts, top = 54, 30, 100, [], 0
     width = left + wide * max(len(c.methods) for c, _ in panels.values()) + 10
     for title, (cells, paper) in panels.items():
-        parts.append(text_at(10, top + 20, title + ("; small: the paper's, folded" if paper else ""), 14, "start"))
+        parts.append(text_at(10, top + 20, title + "; blue: over 50, red: under" + ("; small: the paper's, which are folded" if paper else ""), 14, "start"))
         top += 46
         for j, m in enumerate(cells.methods):
             parts.append(text_at(left + wide * (j + 0.5), top - 6, m, 9))
