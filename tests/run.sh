@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs what the tests need (Debian, root or sudo), then builds and tests: gcc, clang, ASan + UBSan, TSan (the
-# threaded suite), format and lint. Real data are found by DUM_DATA; without it those tests skip.
-#   tests/run.sh [gcc|clang|asan|tsan|lint]...    all of them if none is named
+# threaded suite), format and lint, the Python binding (in a virtual environment; needs the Python index). Real
+# data are found by DUM_DATA; without it those tests skip.
+#   tests/run.sh [gcc|clang|asan|tsan|lint|python]...    all of them if none is named
 set -eu
 cd "$(dirname "$0")/.."
 tests/packages.sh meson ninja-build pkg-config gcc g++ clang clang-format clang-tidy libc6-dev check \
-    libblis-serial-dev python3 abigail-tools
+    libblis-serial-dev python3 python3-dev python3-venv abigail-tools
 folder=${BUILD_DIR:-build-tests}
 
 # build NAME CC CXX OPTION...
@@ -19,7 +20,7 @@ run() {
     meson test -C "$folder/$1" --print-errorlogs ${2:+--suite "$2"}
 }
 
-for part in ${*:-gcc clang asan tsan lint}; do
+for part in ${*:-gcc clang asan tsan lint python}; do
     case $part in
     gcc)
         build gcc gcc g++
@@ -49,8 +50,12 @@ for part in ${*:-gcc clang asan tsan lint}; do
         # shellcheck disable=SC2046
         clang-tidy -p "$folder/clang" --quiet $(git ls-files 'lib/*.c' 'examples/*.c')
         ;;
+    python)
+        build gcc gcc g++
+        bindings/python/tests/run.sh "$folder/gcc" "$folder/python"
+        ;;
     *)
-        echo "tests/run.sh: unknown part $part, expected gcc, clang, asan, tsan or lint" >&2
+        echo "tests/run.sh: unknown part $part, expected gcc, clang, asan, tsan, lint or python" >&2
         exit 2
         ;;
     esac

@@ -13,7 +13,7 @@
 #include "core/core.h"
 
 /* Raised with every change of what is below: a module built for another number is refused. */
-enum { DUMI_BACKEND_ABI = 2 };
+enum { DUMI_BACKEND_ABI = 3 };
 
 typedef struct dumi_stream dumi_stream; /* defined by each backend */
 typedef struct dumi_packed dumi_packed; /* a constant matrix in the layout its gemm wants */
@@ -123,12 +123,6 @@ typedef struct dumi_backend {
     /* Objective `poe` (paper, section 3): loss and gradient by s. */
     dum_status (*poe_loss)(dumi_stream *stream, const dumi_poe_shape *shape, const float *z, const float *s,
                            float *d_s, double *loss);
-
-    /* t: for each query, the mean over its k nearest of `points` rows (row `exclude[i]` left out where
-     * >= 0) of the squared difference: by column (outputs = cols) or its mean over columns
-     * (outputs = 1). Ties go to the lower row. k <= points - 1. */
-    void (*spread)(dumi_stream *stream, int32_t queries, int32_t points, int32_t cols, const float *q,
-                   const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t);
 
     /* The sum of x[i] y[i]. */
     dum_status (*dot)(dumi_stream *stream, size_t count, const float *x, const float *y, double *sum);

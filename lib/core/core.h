@@ -142,10 +142,10 @@ void dumi_pool_destroy(dum_context *context);
 /* Processors that this process may use: affinity, cgroup quota. At least 1. */
 int32_t dumi_processors(void);
 
-/* ---- Sorting: in place, without allocation ----------------------------------------------- */
+/* ---- Sorting: without allocation --------------------------------------------------------- */
 
 void dumi_sort_int64(int64_t *values, int64_t count);
-void dumi_sort_float(float *values, int64_t count);
+void dumi_sort_float(float *values, int64_t count, float *scratch); /* scratch: of the same size */
 void dumi_sort_double(double *values, int64_t count);
 
 /* ---- Random numbers: Philox 4x32-10, Salmon et al. 2011 ---------------------------------- */

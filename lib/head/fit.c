@@ -167,8 +167,7 @@ static dum_status load_batch(training *f, int64_t step)
         return f->poe ? DUM_OK : pair_targets(f);
     if (f->real < f->batch)
         dumi_local_explore(&f->local, step, f->real, f->batch - f->real, f->z, f->host);
-    dumi_local_targets(&f->local, f->batch, f->real, f->indices, f->z, f->t);
-    return DUM_OK;
+    return dumi_local_targets(&f->local, f->batch, f->real, f->indices, f->z, f->t);
 }
 
 static void forward(training *f)

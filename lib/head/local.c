@@ -46,7 +46,7 @@ done:
     return status;
 }
 
-/* Distances do not change by centring, but float32 products lose less. */
+/* So that off-manifold queries can be made by multiplying. */
 static void centre_points(dumi_local *local)
 {
     const int32_t cols = local->scaling->cols;
@@ -64,45 +64,40 @@ static void centre_points(dumi_local *local)
     }
 }
 
-static dum_status upload_points(dumi_local *local, int32_t batch)
+/* The mean over the neighbours of the squared difference: by column, or its mean over columns. */
+static void set_target(const dumi_local *local, const float *x, const dumi_neighbour *found, int32_t count,
+                       float *t)
 {
-    const dumi_backend *backend = local->context->backend;
-    const size_t cols = (size_t)local->scaling->cols, size = (size_t)local->points * cols;
-    local->device = backend->alloc(local->context, size);
-    local->centre_device = backend->alloc(local->context, cols);
-    local->ones_device = backend->alloc(local->context, cols);
-    local->centred = backend->alloc(local->context, (size_t)batch * cols);
-    if (local->device == NULL || local->centre_device == NULL || local->ones_device == NULL ||
-        local->centred == NULL)
-        return dumi_status();
-    backend->upload(local->stream, local->device, local->host, size);
-    backend->upload(local->stream, local->centre_device, local->centre, cols);
-    backend->fill(local->stream, local->ones_device, 1, cols);
-    return DUM_OK;
+    const int32_t cols = local->scaling->cols;
+    if (local->outputs == 1 && cols > 1) {
+        double sum = 0;
+        for (int32_t i = 0; i < count; i++)
+            sum += found[i].square / count;
+        t[0] = (float)(sum / cols);
+        return;
+    }
+    for (int32_t j = 0; j < cols; j++) {
+        double sum = 0;
+        for (int32_t i = 0; i < count; i++) {
+            const double off = (double)dumi_neighbours_row(local->tree, found[i].row)[j] - (double)x[j];
+            sum += off * off;
+        }
+        t[j] = (float)(sum / count);
+    }
 }
 
-static dum_status measure_all(dumi_local *local)
+static void receive_cached(void *user, int64_t query, const float *x, const dumi_neighbour *found,
+                           int32_t count)
 {
-    const dumi_backend *backend = local->context->backend;
-    const size_t outputs = (size_t)local->outputs;
-    float *t = backend->alloc(local->context, READ_ROWS * outputs);
-    dum_status status = t != NULL ? DUM_OK : dumi_status();
-    DUMI_GO(status);
-    DUMI_GO(DUMI_NEW(local->context, local->cached, (size_t)local->points * outputs));
-    int32_t exclude[READ_ROWS];
-    for (int32_t first = 0; first < local->points; first += READ_ROWS) {
-        const int32_t count = local->points - first < READ_ROWS ? local->points - first : READ_ROWS;
-        for (int32_t i = 0; i < count; i++)
-            exclude[i] = first + i;
-        const float *queries = local->device + (int64_t)first * local->scaling->cols;
-        backend->spread(local->stream, count, local->points, local->scaling->cols, queries, local->device,
-                        exclude, local->neighbours, local->outputs, t);
-        DUMI_GO(backend->download(local->stream, local->cached + (int64_t)first * local->outputs, t,
-                                  (size_t)count * outputs));
-    }
-done:
-    backend->free(local->context, t);
-    return status;
+    const dumi_local *local = user;
+    set_target(local, x, found, count, local->cached + query * local->outputs);
+}
+
+static void receive_target(void *user, int64_t query, const float *x, const dumi_neighbour *found,
+                           int32_t count)
+{
+    const dumi_local *local = user;
+    set_target(local, x, found, count, local->targets + query * local->outputs);
 }
 
 dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const double *values,
@@ -124,13 +119,18 @@ dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const do
     DUMI_TRY(DUMI_NEW(context, local->host, (size_t)local->points * (size_t)data->cols));
     DUMI_TRY(DUMI_NEW(context, local->centre, data->cols));
     DUMI_TRY(DUMI_NEW(context, local->deviation, data->cols));
-    DUMI_TRY(DUMI_NEW(context, local->exclude, batch));
+    DUMI_TRY(DUMI_NEW(context, local->self, batch));
+    DUMI_TRY(DUMI_NEW(context, local->queries, (size_t)batch * (size_t)data->cols));
+    DUMI_TRY(DUMI_NEW(context, local->targets, (size_t)batch * (size_t)outputs));
     choose_rows(local, data->rows);
     DUMI_TRY(read_points(local, data));
     centre_points(local);
-    DUMI_TRY(upload_points(local, batch));
-    if (all)
-        return measure_all(local);
+    DUMI_TRY(dumi_neighbours_create(context, local->host, local->points, data->cols, &local->tree));
+    if (all) {
+        DUMI_TRY(DUMI_NEW(context, local->cached, (size_t)local->points * (size_t)outputs));
+        return dumi_neighbours_search_self(local->tree, 0, local->points, local->neighbours, receive_cached,
+                                           local);
+    }
     dumi_log(context, DUM_LOG_INFO, DUM_LOG_RESERVOIR,
              "neighbours are searched in a random sample of %d of %lld rows (option reservoir)", local->points,
              (long long)data->rows);
@@ -142,17 +142,15 @@ void dumi_local_destroy(dumi_local *local)
     dum_context *context = local->context;
     if (context == NULL)
         return;
-    const dumi_backend *backend = context->backend;
     dumi_free(context, local->rows);
     dumi_free(context, local->host);
     dumi_free(context, local->centre);
     dumi_free(context, local->deviation);
-    dumi_free(context, local->exclude);
+    dumi_free(context, local->self);
+    dumi_free(context, local->queries);
+    dumi_free(context, local->targets);
     dumi_free(context, local->cached);
-    backend->free(context, local->device);
-    backend->free(context, local->centre_device);
-    backend->free(context, local->ones_device);
-    backend->free(context, local->centred);
+    dumi_neighbours_destroy(local->tree);
 }
 
 /* A step in all directions, of log-uniform size from a tenth to three times the spread of the data. */
@@ -234,8 +232,8 @@ bool dumi_local_rows(dumi_local *local, const int64_t *indices, int32_t count, f
     return true;
 }
 
-void dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int64_t *indices, const float *z,
-                        float *t)
+dum_status dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int64_t *indices,
+                              const float *z, float *t)
 {
     const dumi_backend *backend = local->context->backend;
     const int32_t cols = local->scaling->cols, outputs = local->outputs;
@@ -247,12 +245,19 @@ void dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int
         first = real;
     }
     if (first == rows)
-        return;
-    for (int32_t i = first; i < rows; i++)
-        local->exclude[i - first] = i < real ? place(local, indices[i]) : -1;
+        return DUM_OK;
     const int32_t queries = rows - first;
-    backend->affine(local->stream, queries, cols, z + (int64_t)first * cols, local->centre_device,
-                    local->ones_device, local->centred);
-    backend->spread(local->stream, queries, local->points, cols, local->centred, local->device, local->exclude,
-                    local->neighbours, outputs, t + (int64_t)first * outputs);
+    DUMI_TRY(backend->download(local->stream, local->queries, z + (int64_t)first * cols,
+                               (size_t)queries * (size_t)cols));
+    for (int32_t i = 0; i < queries; i++) {
+        local->self[i] = first + i < real ? place(local, indices[first + i]) : -1;
+        for (int32_t j = 0; j < cols; j++)
+            local->queries[(int64_t)i * cols + j] -= local->centre[j];
+    }
+    const dumi_queries q = {local->queries, queries, cols, local->self};
+    DUMI_TRY(
+        dumi_neighbours_search(local->tree, &q, local->neighbours, DUMI_LEAVE_NONE, receive_target, local));
+    backend->upload(local->stream, t + (int64_t)first * outputs, local->targets,
+                    (size_t)queries * (size_t)outputs);
+    return backend->sync(local->stream);
 }

@@ -5,6 +5,7 @@
 
 #include "dataset/dataset.h"
 #include "head/head.h"
+#include "neighbours/neighbours.h"
 
 typedef struct {
     dum_context *context;
@@ -14,11 +15,11 @@ typedef struct {
     uint64_t seed;
     int64_t *rows;             /* of the reservoir in the data, ascending */
     float *host;               /* points x cols: the reservoir, scaled and centred */
-    float *centre, *deviation; /* host, by column of z */
-    float *device, *centre_device, *ones_device;
-    float *centred; /* device, batch x cols: queries, centred */
-    float *cached;  /* host, points x outputs: targets of all rows, where all are in the reservoir */
-    int32_t *exclude;
+    float *centre, *deviation; /* by column of z */
+    dumi_neighbours *tree;     /* of host */
+    float *queries, *targets;  /* batch x cols and x outputs: those of a batch that must be searched */
+    int32_t *self;             /* which points they are, or -1 */
+    float *cached;             /* points x outputs: targets of all rows, where all are in the reservoir */
 } dumi_local;
 
 /* Reads the reservoir, and measures all of its rows where it holds all rows of the data. */
@@ -33,7 +34,7 @@ void dumi_local_explore(dumi_local *local, int64_t step, int32_t first, int32_t 
 /* z (device) of the rows `indices` of the data, where all are in the reservoir; false where not. */
 bool dumi_local_rows(dumi_local *local, const int64_t *indices, int32_t count, float *scratch, float *z);
 /* t (device, rows x outputs) for z: the first `real` of them are the rows `indices` of the data. */
-void dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int64_t *indices, const float *z,
-                        float *t);
+dum_status dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, const int64_t *indices,
+                              const float *z, float *t);
 
 #endif

@@ -240,7 +240,7 @@ static dum_status set_medians(const pass *p, uint64_t seed)
     dum_status status;
     DUMI_GO(DUMI_NEW(p->context, medians, cols));
     DUMI_GO(DUMI_NEW(p->context, sample, (size_t)count * (size_t)cols));
-    DUMI_GO(DUMI_NEW(p->context, column, count));
+    DUMI_GO(DUMI_NEW(p->context, column, 2 * count)); /* and as much to sort it */
     for (int64_t i = 0; i < count; i++) {
         const int64_t row = (int64_t)dumi_permute((uint64_t)rows, (uint64_t)i, seed, DUMI_RNG_IMPUTE, 0);
         DUMI_GO(dumi_dataset_gather(p->data, &row, 1, sample + i * cols));
@@ -250,7 +250,7 @@ static dum_status set_medians(const pass *p, uint64_t seed)
         for (int64_t i = 0; i < count; i++)
             if (isfinite(sample[i * cols + j]))
                 column[finite++] = sample[i * cols + j];
-        dumi_sort_float(column, (int64_t)finite);
+        dumi_sort_float(column, (int64_t)finite, column + count);
         medians[j] = finite > 0 ? column[finite / 2] : 0;
     }
     p->scaling->median = medians;

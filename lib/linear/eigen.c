@@ -149,10 +149,16 @@ static void sweep(int32_t first, int32_t last, double *diagonal, double *off, ro
 
 static bool diagonalise(int32_t d, double *diagonal, double *off, rotations *kept)
 {
+    double largest = 0;
+    for (int32_t i = 0; i < d; i++)
+        largest = fmax(largest, fabs(diagonal[i]) + fabs(off[i]));
+    /* Of eigenvalues that are 0 there is but rounding noise: it need not be taken apart. */
+    const double noise = 1e-17 * largest;
     for (int32_t first = 0; first < d; first++) {
         for (int32_t sweeps = 0;; sweeps++) {
             int32_t last = first;
-            while (last + 1 < d && fabs(off[last]) > 1e-16 * (fabs(diagonal[last]) + fabs(diagonal[last + 1])))
+            while (last + 1 < d &&
+                   fabs(off[last]) > fmax(noise, 1e-16 * (fabs(diagonal[last]) + fabs(diagonal[last + 1]))))
                 last++;
             if (last == first)
                 break;

@@ -14,7 +14,7 @@
 typedef struct {
     double square; /* of the Euclidean distance */
     int32_t row;
-} dumi_neighbour_found;
+} dumi_neighbour;
 
 typedef struct dumi_neighbours dumi_neighbours;
 
@@ -27,19 +27,25 @@ void dumi_neighbours_destroy(dumi_neighbours *neighbours);
 const float *dumi_neighbours_row(const dumi_neighbours *neighbours, int32_t row);
 
 /* Receives the `count` nearest of one query, nearest first, on any of the context's threads. */
-typedef void (*dumi_neighbours_fn)(void *user, int64_t query, const float *x, const dumi_neighbour_found *found,
+typedef void (*dumi_neighbours_fn)(void *user, int64_t query, const float *x, const dumi_neighbour *found,
                                    int32_t count);
 
-/* Which row is left out of a query's neighbours. */
+/* Rows whose neighbours are sought; `self`: the number of each among the rows of the tree, which it then leaves out, or
+ * -1; NULL: none is one of them. */
+typedef struct {
+    const float *rows;
+    int64_t count, stride;
+    const int32_t *self;
+} dumi_queries;
+
 typedef enum {
     DUMI_LEAVE_NONE,
-    DUMI_LEAVE_IDENTICAL /* the first row that is identical to the query, where there is one */
+    DUMI_LEAVE_IDENTICAL /* the first row that is identical to the query, where there is one, is left out */
 } dumi_leave;
 
 /* The k nearest (fewer where there are fewer rows) of each query. */
-dum_status dumi_neighbours_search(const dumi_neighbours *neighbours, const float *queries, int64_t count,
-                                  int64_t stride, int32_t k, dumi_leave leave, dumi_neighbours_fn receive,
-                                  void *user);
+dum_status dumi_neighbours_search(const dumi_neighbours *neighbours, const dumi_queries *queries, int32_t k,
+                                  dumi_leave leave, dumi_neighbours_fn receive, void *user);
 /* The same for rows first .. first + count - 1 of the tree's own order, each of which leaves itself out; `query` is
  * their number. Parts leave room to ask the host between them. */
 dum_status dumi_neighbours_search_self(const dumi_neighbours *neighbours, int64_t first, int64_t count,

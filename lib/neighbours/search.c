@@ -77,14 +77,14 @@ static float bound_of(int32_t cols, double reach_of)
     return bound < (double)FLT_MAX ? (float)bound : INFINITY;
 }
 
-static void insert(dumi_neighbour_found *list, int32_t *found, int32_t k, double square, int32_t row)
+static void insert(dumi_neighbour *list, int32_t *found, int32_t k, double square, int32_t row)
 {
     int32_t at = *found < k ? (*found)++ : k - 1;
     for (;
          at > 0 && (list[at - 1].square > square || (list[at - 1].square == square && list[at - 1].row > row));
          at--)
         list[at] = list[at - 1];
-    list[at] = (dumi_neighbour_found){square, row};
+    list[at] = (dumi_neighbour){square, row};
 }
 
 /* Whether it is nearer to query i than the last of its list. */
@@ -92,7 +92,7 @@ static bool enters(const dumi_block *b, int32_t k, int32_t i, double square, int
 {
     if (b->found[i] < k)
         return true;
-    const dumi_neighbour_found *last = &b->lists[(int64_t)i * k + k - 1];
+    const dumi_neighbour *last = &b->lists[(int64_t)i * k + k - 1];
     return square < last->square || (square == last->square && row < last->row);
 }
 
@@ -107,7 +107,7 @@ void dumi_neighbours_consider(const dumi_meeting *m, int32_t active, int32_t pan
         if (p >= leaf->count)
             return;
         const int32_t row = t->order[leaf->first + p];
-        if (b->self != NULL && b->self[i] == row)
+        if (b->self[i] == row)
             continue;
         const double square =
             dumi_square_distance(t->cols, b->x + (int64_t)i * t->cols, t->rows + (leaf->first + p) * t->cols);
@@ -139,7 +139,7 @@ static void visit_identical(const dumi_meeting *m, const dumi_node *node)
             const int32_t row = t->order[p];
             if (!enters(b, m->k, i, square, row))
                 break;
-            if (b->self == NULL || b->self[i] != row)
+            if (b->self[i] != row)
                 insert(b->lists + (int64_t)i * m->k, &b->found[i], m->k, square, row);
         }
     }
@@ -210,8 +210,8 @@ static void visit(dumi_meeting *m, int64_t node)
 
 typedef struct {
     const dumi_neighbours *t;
-    const float *queries; /* NULL: the rows themselves, from `first` of the tree's order on */
-    int64_t first, count, stride;
+    const dumi_queries *queries; /* NULL: the rows themselves, from `first` of the tree's order on */
+    int64_t first, count;
     const int64_t *sorted; /* the queries by leaf; NULL: as they come */
     int32_t asked, k;      /* k: one more where one may be left out; no more than there are */
     dumi_leave leave;
@@ -232,19 +232,22 @@ static void find_box(dumi_block *b, int32_t cols)
         }
 }
 
+static int64_t query_of(const searching *s, int64_t i)
+{
+    return s->sorted != NULL ? s->sorted[i] : i;
+}
+
 static void hand_out(const searching *s, const dumi_block *b, int64_t first)
 {
     for (int32_t i = 0; i < b->rows; i++) {
-        const dumi_neighbour_found *list = b->lists + (int64_t)i * s->k;
+        const dumi_neighbour *list = b->lists + (int64_t)i * s->k;
         int32_t found = b->found[i];
         if (s->leave == DUMI_LEAVE_IDENTICAL && found > 0 && list[0].square == 0) {
             list++;
             found--;
         }
         found = found < s->asked ? found : s->asked;
-        const int64_t query = s->queries == NULL  ? s->t->order[s->first + first + i]
-                              : s->sorted != NULL ? s->sorted[first + i]
-                                                  : first + i;
+        const int64_t query = s->queries == NULL ? s->t->order[s->first + first + i] : query_of(s, first + i);
         s->receive(s->user, query, b->x + (int64_t)i * s->t->cols, list, found);
     }
 }
@@ -260,12 +263,14 @@ static void search_task(void *argument, int64_t task, int32_t worker)
         b->x = t->rows + (s->first + first) * t->cols;
         b->self = t->order + s->first + first;
     } else {
-        for (int32_t i = 0; i < b->rows; i++)
-            memcpy(b->copy + (int64_t)i * t->cols,
-                   s->queries + (s->sorted != NULL ? s->sorted[first + i] : first + i) * s->stride,
+        for (int32_t i = 0; i < b->rows; i++) {
+            const int64_t query = query_of(s, first + i);
+            memcpy(b->copy + (int64_t)i * t->cols, s->queries->rows + query * s->queries->stride,
                    (size_t)t->cols * sizeof *b->copy);
+            b->own[i] = s->queries->self != NULL ? s->queries->self[query] : -1;
+        }
         b->x = b->copy;
-        b->self = NULL;
+        b->self = b->own;
     }
     find_box(b, t->cols);
     memset(b->found, 0, sizeof b->found);
@@ -289,11 +294,11 @@ static void sort_queries(const searching *s, int64_t *starts, int64_t *sorted)
     const dumi_neighbours *t = s->t;
     memset(starts, 0, (size_t)(t->leaves + 1) * sizeof *starts);
     for (int64_t i = 0; i < s->count; i++)
-        starts[leaf_of(t, s->queries + i * s->stride) + 1]++;
+        starts[leaf_of(t, s->queries->rows + i * s->queries->stride) + 1]++;
     for (int64_t i = 0; i < t->leaves; i++)
         starts[i + 1] += starts[i];
     for (int64_t i = 0; i < s->count; i++)
-        sorted[starts[leaf_of(t, s->queries + i * s->stride)]++] = i;
+        sorted[starts[leaf_of(t, s->queries->rows + i * s->queries->stride)]++] = i;
 }
 
 static dum_status run(searching *s)
@@ -304,7 +309,7 @@ static dum_status run(searching *s)
     const size_t rows = (size_t)(s->count < DUMI_BLOCK ? s->count : DUMI_BLOCK), cols = (size_t)t->cols;
     const size_t packed = (rows + DUMI_GROUP) * cols, floats = rows * cols + packed + 2 * cols;
     float *space = NULL;
-    dumi_neighbour_found *lists = NULL;
+    dumi_neighbour *lists = NULL;
     dum_status status;
     DUMI_GO(DUMI_NEW(t->context, s->blocks, workers));
     DUMI_GO(DUMI_NEW(t->context, space, (size_t)workers * floats));
@@ -331,13 +336,12 @@ static int32_t wanted(const dumi_neighbours *t, int32_t k, dumi_leave leave)
     return (int32_t)(all < t->count ? all : t->count);
 }
 
-dum_status dumi_neighbours_search(const dumi_neighbours *t, const float *queries, int64_t count, int64_t stride,
-                                  int32_t k, dumi_leave leave, dumi_neighbours_fn receive, void *user)
+dum_status dumi_neighbours_search(const dumi_neighbours *t, const dumi_queries *queries, int32_t k,
+                                  dumi_leave leave, dumi_neighbours_fn receive, void *user)
 {
     searching s = {.t = t,
                    .queries = queries,
-                   .count = count,
-                   .stride = stride,
+                   .count = queries->count,
                    .asked = k,
                    .k = wanted(t, k, leave),
                    .leave = leave,
@@ -345,9 +349,9 @@ dum_status dumi_neighbours_search(const dumi_neighbours *t, const float *queries
                    .user = user};
     int64_t *starts = NULL, *sorted = NULL;
     dum_status status = DUM_OK;
-    if (count > DUMI_BLOCK / 4 && t->leaves > 1) {
+    if (s.count > DUMI_BLOCK / 4 && t->leaves > 1) {
         DUMI_GO(DUMI_NEW(t->context, starts, t->leaves + 1));
-        DUMI_GO(DUMI_NEW(t->context, sorted, count));
+        DUMI_GO(DUMI_NEW(t->context, sorted, s.count));
         sort_queries(&s, starts, sorted);
         s.sorted = sorted;
     }

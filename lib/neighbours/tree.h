@@ -51,15 +51,16 @@ enum { DUMI_BLOCK = 96, DUMI_GROUP = 6 };
 typedef struct {
     int32_t rows;
     const float *x;      /* rows x columns */
-    const int32_t *self; /* the queries' own numbers, which are left out; or NULL */
-    float *box;          /* of the block: least, most */
-    double worst;        /* the largest of the distances that would still be of use */
-    float *copy;         /* of the rows */
+    const int32_t *self; /* the queries' own numbers, which are left out; -1: none */
+    int32_t own[DUMI_BLOCK];
+    float *box;    /* of the block: least, most */
+    double worst;  /* the largest of the distances that would still be of use */
+    float *copy;   /* of the rows */
     float *packed; /* active rows less a leaf's centre, in groups of 6: [column][row]; a single one alone */
     int32_t active[DUMI_BLOCK];
     float squares[DUMI_BLOCK], bounds[DUMI_BLOCK]; /* of the active rows */
     int32_t found[DUMI_BLOCK];
-    dumi_neighbour_found *lists; /* rows x k */
+    dumi_neighbour *lists; /* rows x k */
 } dumi_block;
 
 /* A block of queries and a leaf. */

@@ -47,7 +47,7 @@ DUMI_CLONES static double dot_from(int32_t cols, const float *restrict x, const 
 
 /* Minus the variance of (a.b) / (|a|^2 |b|^2) over all pairs of neighbours; those that are identical to the row are
  * seen under no angle. */
-static double row_score(const void *state, const float *x, const dumi_neighbour_found *found, int32_t count)
+static double row_score(const void *state, const float *x, const dumi_neighbour *found, int32_t count)
 {
     const dumi_near *s = state;
     const int32_t cols = (int32_t)s->head.sizes[DUMI_COLS];

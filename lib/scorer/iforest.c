@@ -332,34 +332,62 @@ static double score_of(const forest *f, double sum)
     return usual > 0 ? exp2(-sum / trees / usual) : 0.5;
 }
 
+static float iforest_length(const forest *f, int64_t tree, const float *row)
+{
+    const node *n = &f->nodes[f->starts[tree]];
+    while (n->feature >= 0)
+        n += row[(int32_t)n->feature] < n->cut ? 1 : (ptrdiff_t)n->right;
+    return n->length;
+}
+
+static float eif_length(const forest *f, int64_t tree, const float *row)
+{
+    const int64_t cols = f->head.sizes[DUMI_COLS];
+    const float *directions = f->directions + first_direction(f, tree) * cols;
+    const node *n = &f->nodes[f->starts[tree]];
+    while (n->feature >= 0)
+        n += project(cols, directions + (int64_t)n->feature * cols, row) < n->cut ? 1 : (ptrdiff_t)n->right;
+    return n->length;
+}
+
+/* Tree by tree, so that each is in cache for all rows. */
+static inline __attribute__((always_inline)) void score_rows(
+    const forest *f, float (*length)(const forest *, int64_t, const float *), const float *rows, int64_t stride,
+    int32_t count, double *scores)
+{
+    for (int32_t i = 0; i < count; i++)
+        scores[i] = 0;
+    for (int64_t t = 0; t + 1 < f->head.sizes[STARTS]; t++)
+        for (int32_t i = 0; i < count; i++)
+            scores[i] += (double)length(f, t, rows + i * stride);
+    for (int32_t i = 0; i < count; i++)
+        scores[i] = score_of(f, scores[i]);
+}
+
+static void iforest_block(const void *state, const float *rows, int64_t stride, int32_t count, double *scores)
+{
+    score_rows(state, iforest_length, rows, stride, count, scores);
+}
+
+static void eif_block(const void *state, const float *rows, int64_t stride, int32_t count, double *scores)
+{
+    score_rows(state, eif_length, rows, stride, count, scores);
+}
+
 static double iforest_row(const void *state, const float *row, float *parts)
 {
     (void)parts;
-    const forest *f = state;
-    double sum = 0;
-    for (int64_t t = 0; t + 1 < f->head.sizes[STARTS]; t++) {
-        const node *n = &f->nodes[f->starts[t]];
-        while (n->feature >= 0)
-            n += row[(int32_t)n->feature] < n->cut ? 1 : (ptrdiff_t)n->right;
-        sum += (double)n->length;
-    }
-    return score_of(f, sum);
+    double score;
+    iforest_block(state, row, 0, 1, &score);
+    return score;
 }
 
 static double eif_row(const void *state, const float *row, float *parts)
 {
     (void)parts;
-    const forest *f = state;
-    const int64_t cols = f->head.sizes[DUMI_COLS];
-    double sum = 0;
-    for (int64_t t = 0; t + 1 < f->head.sizes[STARTS]; t++) {
-        const node *n = &f->nodes[f->starts[t]];
-        const float *directions = f->directions + first_direction(f, t) * cols;
-        while (n->feature >= 0)
-            n += project(cols, directions + (int64_t)n->feature * cols, row) < n->cut ? 1 : (ptrdiff_t)n->right;
-        sum += (double)n->length;
-    }
-    return score_of(f, sum);
+    double score;
+    eif_block(state, row, 0, 1, &score);
+    return score;
 }
 
 const dumi_scorer_kind dumi_scorer_iforest = {
@@ -368,6 +396,7 @@ const dumi_scorer_kind dumi_scorer_iforest = {
     .fit = iforest_fit,
     .layout = &iforest_layout,
     .row = iforest_row,
+    .block = iforest_block,
     .row_cost = 400,
 };
 
@@ -378,5 +407,6 @@ const dumi_scorer_kind dumi_scorer_eif = {
     .fit_rows = eif_fit,
     .layout = &eif_layout,
     .row = eif_row,
+    .block = eif_block,
     .row_cost = 2000,
 };

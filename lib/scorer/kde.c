@@ -139,46 +139,51 @@ static dum_status set_means(const dumi_fitting *f, density *k)
     return DUM_OK;
 }
 
-/* Sets the centre; returns the mean variance of the columns. */
-static double set_centre(const dumi_fitting *f, density *k)
+/* Sets the centre, and *variance to the mean variance of the columns. */
+static dum_status set_centre(const dumi_fitting *f, density *k, double *variance)
 {
-    double variance = 0;
+    double *mean;
+    DUMI_TRY(DUMI_NEW(f->context, mean, 2 * (size_t)f->cols));
+    dumi_rows_means(f, mean);
+    dumi_rows_variances(f, mean, mean + f->cols);
+    *variance = 0;
     for (int32_t j = 0; j < f->cols; j++) {
-        double mean = 0;
-        for (int64_t i = 0; i < f->count; i++)
-            mean += (double)f->rows[i * f->cols + j] / (double)f->count;
-        for (int64_t i = 0; i < f->count; i++) {
-            const double off = (double)f->rows[i * f->cols + j] - mean;
-            variance += off * off / (double)f->count / f->cols;
-        }
-        k->centre[j] = (float)mean;
+        k->centre[j] = (float)mean[j];
+        *variance += mean[f->cols + j] / f->cols;
     }
-    return variance;
+    dumi_free(f->context, mean);
+    return DUM_OK;
+}
+
+static void set_waves(const dumi_fitting *f, density *k, double variance)
+{
+    const int64_t width = k->head.sizes[WIDTH];
+    double bandwidth = f->values[BANDWIDTH];
+    if (!(bandwidth > 0))
+        bandwidth = variance > 0 ? sqrt(f->cols * variance / 2) : 1;
+    for (int64_t i = 0; i < width; i++) {
+        dumi_rng rng;
+        dumi_rng_init(&rng, (uint64_t)f->values[SEED], DUMI_RNG_FEATURES, (uint32_t)i);
+        for (int32_t j = 0; j < f->cols; j++)
+            k->waves[j * width + i] = (float)(dumi_rng_normal(&rng) / bandwidth / 6.283185307179586);
+        k->phases[i] = (float)dumi_rng_uniform(&rng);
+    }
 }
 
 static dum_status fit(dumi_fitting *f, void **state)
 {
-    const int32_t width = (int32_t)f->values[FEATURES];
-    const int64_t sizes[DUMI_STATE_SIZES] = {[DUMI_COLS] = f->cols, [WIDTH] = width};
+    const int64_t sizes[DUMI_STATE_SIZES] = {[DUMI_COLS] = f->cols, [WIDTH] = (int64_t)f->values[FEATURES]};
     density *k;
+    double variance;
     DUMI_TRY(dumi_state_create(f->context, &layout, sizes, (void **)&k));
-    double bandwidth = f->values[BANDWIDTH];
-    const double variance = set_centre(f, k);
-    if (!(bandwidth > 0))
-        bandwidth = variance > 0 ? sqrt(f->cols * variance / 2) : 1;
-    for (int32_t i = 0; i < width; i++) {
-        dumi_rng rng;
-        dumi_rng_init(&rng, (uint64_t)f->values[SEED], DUMI_RNG_FEATURES, (uint32_t)i);
-        for (int32_t j = 0; j < f->cols; j++)
-            k->waves[(int64_t)j * width + i] = (float)(dumi_rng_normal(&rng) / bandwidth / 6.283185307179586);
-        k->phases[i] = (float)dumi_rng_uniform(&rng);
-    }
-    const dum_status status = set_means(f, k);
-    if (status != DUM_OK) {
-        dumi_state_destroy(k);
-        return status;
-    }
+    dum_status status;
+    DUMI_GO(set_centre(f, k, &variance));
+    set_waves(f, k, variance);
+    DUMI_GO(set_means(f, k));
     return dumi_state_ready(f->values, k, state);
+done:
+    dumi_state_destroy(k);
+    return status;
 }
 
 static double score_row(const void *state, const float *row, float *parts)

@@ -40,14 +40,14 @@ static dum_status fit(dumi_fitting *f, void **state)
     return dumi_state_ready(f->values, made, state);
 }
 
-static double largest(const void *state, const float *x, const dumi_neighbour_found *found, int32_t count)
+static double largest(const void *state, const float *x, const dumi_neighbour *found, int32_t count)
 {
     (void)state;
     (void)x;
     return sqrt(found[count - 1].square);
 }
 
-static double mean(const void *state, const float *x, const dumi_neighbour_found *found, int32_t count)
+static double mean(const void *state, const float *x, const dumi_neighbour *found, int32_t count)
 {
     (void)state;
     (void)x;
@@ -57,7 +57,7 @@ static double mean(const void *state, const float *x, const dumi_neighbour_found
     return sum / count;
 }
 
-static double median(const void *state, const float *x, const dumi_neighbour_found *found, int32_t count)
+static double median(const void *state, const float *x, const dumi_neighbour *found, int32_t count)
 {
     (void)state;
     (void)x;
@@ -78,4 +78,5 @@ const dumi_scorer_kind dumi_scorer_knn = {
     .fit_rows = fit,
     .layout = &layout,
     .score = score,
+    .explain = dumi_near_explain,
 };

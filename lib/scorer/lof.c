@@ -42,7 +42,7 @@ typedef struct {
     int32_t *rows; /* of each training row: its neighbours */
 } gathering;
 
-static void gather(void *user, int64_t query, const float *x, const dumi_neighbour_found *found, int32_t count)
+static void gather(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
 {
     (void)x;
     const gathering *g = user;
@@ -103,7 +103,7 @@ done:
     return status;
 }
 
-static double row_score(const void *state, const float *x, const dumi_neighbour_found *found, int32_t count)
+static double row_score(const void *state, const float *x, const dumi_neighbour *found, int32_t count)
 {
     (void)x;
     const factor *s = state;
@@ -129,4 +129,5 @@ const dumi_scorer_kind dumi_scorer_lof = {
     .fit_rows = fit,
     .layout = &layout,
     .score = score,
+    .explain = dumi_near_explain,
 };

@@ -57,7 +57,7 @@ typedef struct {
     double *scores;
 } scoring;
 
-static void receive(void *user, int64_t query, const float *x, const dumi_neighbour_found *found, int32_t count)
+static void receive(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
 {
     const scoring *s = user;
     s->scores[query] = s->score(s->state, x, found, count);
@@ -69,5 +69,44 @@ dum_status dumi_near_score(void *state, dumi_near_fn score, const float *data, i
     const dumi_near *s = state;
     scoring job = {state, score, scores};
     DUMI_TRY(dumi_rows_check_finite(data, rows, cols, row_stride));
-    return dumi_neighbours_search(s->tree, data, rows, row_stride, s->k, s->leave, receive, &job);
+    const dumi_queries queries = {data, rows, row_stride, NULL};
+    return dumi_neighbours_search(s->tree, &queries, s->k, s->leave, receive, &job);
+}
+
+typedef struct {
+    const dumi_near *s;
+    float *share;
+} explaining;
+
+static void receive_shares(void *user, int64_t query, const float *x, const dumi_neighbour *found,
+                           int32_t count)
+{
+    (void)query;
+    const explaining *e = user;
+    const int64_t cols = e->s->head.sizes[DUMI_COLS];
+    double sum = 0;
+    for (int32_t i = 0; i < count; i++)
+        sum += found[i].square;
+    for (int64_t j = 0; j < cols; j++) {
+        double part = 0;
+        for (int32_t i = 0; i < count; i++) {
+            const double off = (double)x[j] - (double)dumi_neighbours_row(e->s->tree, found[i].row)[j];
+            part += off * off;
+        }
+        e->share[j] = (float)(sum > 0 ? part / sum : 1 / (double)cols);
+    }
+}
+
+dum_status dumi_near_explain(const double *values, void *state, int64_t row, float *x, float *scratch,
+                             float *share, float *deviation)
+{
+    (void)values;
+    (void)scratch;
+    const dumi_near *s = state;
+    const int32_t cols = (int32_t)s->head.sizes[DUMI_COLS];
+    explaining e = {s, share};
+    DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "this kind has shares but no deviation: pass NULL");
+    DUMI_TRY(dumi_rows_check_row(x, cols, row));
+    const dumi_queries query = {x, 1, cols, NULL};
+    return dumi_neighbours_search(s->tree, &query, s->k, s->leave, receive_shares, &e);
 }

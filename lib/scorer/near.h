@@ -34,9 +34,12 @@ void dumi_near_release(void *state);
 dum_status dumi_near_create(dumi_fitting *f, const dumi_layout *layout, void **state);
 
 /* Scores of rows from their neighbours. */
-typedef double (*dumi_near_fn)(const void *state, const float *x, const dumi_neighbour_found *found,
-                               int32_t count);
+typedef double (*dumi_near_fn)(const void *state, const float *x, const dumi_neighbour *found, int32_t count);
 dum_status dumi_near_score(void *state, dumi_near_fn score, const float *data, int64_t rows, int32_t cols,
                            int64_t row_stride, double *scores);
+
+/* dumi_scorer_kind.explain: each column's part of the squares of the distances to the neighbours. */
+dum_status dumi_near_explain(const double *values, void *state, int64_t row, float *x, float *scratch,
+                             float *share, float *deviation);
 
 #endif

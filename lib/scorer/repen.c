@@ -98,7 +98,7 @@ static void load(void *user, int64_t step, float *x)
     for (int64_t i = 0; i < t->triplets; i++) {
         memcpy(x + i * t->f->cols, draw(t, &t->usual, &rng), bytes);
         memcpy(x + (t->triplets + i) * t->f->cols, draw(t, &t->usual, &rng), bytes);
-        memcpy(x + (2 * t->triplets + i) * t->f->cols, draw(t, &t->odd, &rng), bytes);
+        memcpy(x + (2 * (int64_t)t->triplets + i) * t->f->cols, draw(t, &t->odd, &rng), bytes);
     }
 }
 

@@ -68,24 +68,58 @@ const dumi_param dumi_scorer_scaling = SCALING_PARAM(SCALING_NONE);
 const dumi_param dumi_scorer_scaling_minmax = SCALING_PARAM(SCALING_MINMAX);
 const dumi_param dumi_scorer_scaling_zscore = SCALING_PARAM(SCALING_ZSCORE);
 
-/* As the paper's min-max scaling, and scikit-learn's StandardScaler. */
-static void scale_column(const dumi_fitting *f, int32_t j, float *scaling)
+void dumi_rows_means(const dumi_fitting *f, double *mean)
 {
-    double least = (double)f->rows[j], most = least, mean = 0, square = 0;
-    for (int64_t i = 0; i < f->count; i++) {
-        const double x = (double)f->rows[i * f->cols + j];
-        least = x < least ? x : least;
-        most = x > most ? x : most;
-        mean += x / (double)f->count;
-    }
-    for (int64_t i = 0; i < f->count; i++) {
-        const double off = (double)f->rows[i * f->cols + j] - mean;
-        square += off * off / (double)f->count;
-    }
+    memset(mean, 0, (size_t)f->cols * sizeof *mean);
+    for (int64_t i = 0; i < f->count; i++)
+        for (int32_t j = 0; j < f->cols; j++)
+            mean[j] += (double)f->rows[i * f->cols + j];
+    for (int32_t j = 0; j < f->cols; j++)
+        mean[j] /= (double)f->count;
+}
+
+void dumi_rows_variances(const dumi_fitting *f, const double *mean, double *variance)
+{
+    memset(variance, 0, (size_t)f->cols * sizeof *variance);
+    for (int64_t i = 0; i < f->count; i++)
+        for (int32_t j = 0; j < f->cols; j++) {
+            const double off = (double)f->rows[i * f->cols + j] - mean[j];
+            variance[j] += off * off;
+        }
+    for (int32_t j = 0; j < f->cols; j++)
+        variance[j] /= (double)f->count;
+}
+
+static void find_range(const dumi_fitting *f, float *least, float *most)
+{
+    memcpy(least, f->rows, (size_t)f->cols * sizeof *least);
+    memcpy(most, f->rows, (size_t)f->cols * sizeof *most);
+    for (int64_t i = 1; i < f->count; i++)
+        for (int32_t j = 0; j < f->cols; j++) {
+            const float x = f->rows[i * f->cols + j];
+            least[j] = x < least[j] ? x : least[j];
+            most[j] = x > most[j] ? x : most[j];
+        }
+}
+
+/* As the paper's min-max scaling, and scikit-learn's StandardScaler. */
+static dum_status find_scaling(const dumi_fitting *f, float *scaling)
+{
     const bool minmax = f->values[DUMI_SCORER_SCALING] == SCALING_MINMAX;
-    const double width = minmax ? most - least : sqrt(square);
-    scaling[j] = (float)(minmax ? least : mean);
-    scaling[f->cols + j] = most > least ? (float)fmin(1 / width, 1e38) : 0;
+    float *shift = scaling, *scale = scaling + f->cols;
+    double *mean;
+    DUMI_TRY(DUMI_NEW(f->context, mean, 2 * (size_t)f->cols));
+    double *variance = mean + f->cols;
+    dumi_rows_means(f, mean);
+    dumi_rows_variances(f, mean, variance);
+    find_range(f, shift, scale);
+    for (int32_t j = 0; j < f->cols; j++) {
+        const double width = minmax ? (double)scale[j] - (double)shift[j] : sqrt(variance[j]);
+        scale[j] = scale[j] > shift[j] ? (float)fmin(1 / width, 1e38) : 0;
+        shift[j] = minmax ? shift[j] : (float)mean[j];
+    }
+    dumi_free(f->context, mean);
+    return DUM_OK;
 }
 
 void dumi_rows_scale(const float *scaling, int64_t rows, int32_t cols, const float *from, int64_t row_stride,
@@ -109,8 +143,7 @@ dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, con
     dum_status status = DUM_OK;
     if (kind->scales && values[DUMI_SCORER_SCALING] != SCALING_NONE) {
         DUMI_GO(DUMI_NEW(context, *scaling, 2 * (size_t)f.cols));
-        for (int32_t j = 0; j < f.cols; j++)
-            scale_column(&f, j, *scaling);
+        DUMI_GO(find_scaling(&f, *scaling));
         dumi_rows_scale(*scaling, f.count, f.cols, f.rows, f.cols, f.rows);
     }
     status = kind->fit_rows(&f, state);
@@ -139,10 +172,8 @@ dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t st
     return stop ? dumi_fail(DUM_CANCELLED, "fit was stopped; the scorer is as it was before") : DUM_OK;
 }
 
-enum { TASK_ROWS = 64 };
-
 typedef struct {
-    dumi_row_fn score;
+    const dumi_scorer_kind *kind;
     const void *state;
     const float *data;
     int64_t rows, row_stride;
@@ -153,9 +184,15 @@ static void score_task(void *argument, int64_t task, int32_t worker)
 {
     (void)worker;
     const job *j = argument;
-    const int64_t end = (task + 1) * TASK_ROWS < j->rows ? (task + 1) * TASK_ROWS : j->rows;
-    for (int64_t i = task * TASK_ROWS; i < end; i++)
-        j->scores[i] = j->score(j->state, j->data + i * j->row_stride, NULL);
+    const int64_t first = task * DUMI_BLOCK_ROWS,
+                  end = first + DUMI_BLOCK_ROWS < j->rows ? first + DUMI_BLOCK_ROWS : j->rows;
+    if (j->kind->block != NULL && end - first > 1) {
+        j->kind->block(j->state, j->data + first * j->row_stride, j->row_stride, (int32_t)(end - first),
+                       j->scores + first);
+        return;
+    }
+    for (int64_t i = first; i < end; i++)
+        j->scores[i] = j->kind->row(j->state, j->data + i * j->row_stride, NULL);
 }
 
 dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, const float *data, int64_t rows,
@@ -163,8 +200,8 @@ dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, cons
 {
     dum_context *context = ((const dumi_state *)state)->context;
     DUMI_TRY(dumi_rows_check_finite(data, rows, cols, row_stride));
-    job j = {kind->row, state, data, rows, row_stride, scores};
-    dumi_parallel(context, context->threads, (rows + TASK_ROWS - 1) / TASK_ROWS,
+    job j = {kind, state, data, rows, row_stride, scores};
+    dumi_parallel(context, context->threads, (rows + DUMI_BLOCK_ROWS - 1) / DUMI_BLOCK_ROWS,
                   kind->row_cost * cols * (double)rows, score_task, &j);
     return DUM_OK;
 }

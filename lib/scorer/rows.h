@@ -24,6 +24,10 @@ dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, cons
 dum_status dumi_rows_explain(const dumi_scorer_kind *kind, const void *state, int32_t cols, int64_t row,
                              const float *x, float *share, const float *deviation);
 
+/* Of the columns. */
+void dumi_rows_means(const dumi_fitting *f, double *mean);
+void dumi_rows_variances(const dumi_fitting *f, const double *mean, double *variance);
+
 /* Rows (contiguous) by a scorer's scaling, within +-1e15 so that no square overflows; `to` may be `from`. */
 void dumi_rows_scale(const float *scaling, int64_t rows, int32_t cols, const float *from, int64_t row_stride,
                      float *to);

@@ -26,6 +26,11 @@ typedef struct {
 /* The score of one row; parts[j], where not NULL: what column j adds to it, all of one sign. */
 typedef double (*dumi_row_fn)(const void *state, const float *row, float *parts);
 
+/* Scores of a few rows, DUMI_BLOCK_ROWS at most: the same bits as dumi_row_fn's. */
+enum { DUMI_BLOCK_ROWS = 64 };
+typedef void (*dumi_block_fn)(const void *state, const float *rows, int64_t stride, int32_t count,
+                              double *scores);
+
 typedef struct dumi_scorer_kind {
     const char *name;
     dumi_params params; /* the first is dumi_scorer_holdout */
@@ -53,6 +58,7 @@ typedef struct dumi_scorer_kind {
 
     /* Scores row by row; row_cost: operations a row and column, roughly. */
     dumi_row_fn row;
+    dumi_block_fn block; /* where several rows at once are faster than one by one; may be NULL */
     double row_cost;
     bool row_explains; /* it fills parts */
     /* Or, where row is NULL. Many threads at once; a row's score must not depend on the others. Shapes have

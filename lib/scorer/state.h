@@ -12,7 +12,7 @@ enum { DUMI_COLS, DUMI_STATE_SIZES = 8, DUMI_VECTOR = -1 };
 typedef struct {
     const char *name; /* of the tensor */
     dumi_dtype dtype;
-    size_t at;         /* of the pointer to it in the state */
+    uint32_t at;       /* of the pointer to it in the state */
     int8_t rows, cols; /* which sizes; cols DUMI_VECTOR: one dimension */
 } dumi_array;
 

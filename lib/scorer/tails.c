@@ -35,17 +35,17 @@ static float skew_sign(const float *values, int64_t n)
 typedef struct {
     tails *t;
     const float *rows;
+    float *scratch; /* a column for each worker */
 } sorting;
 
 static void sort_task(void *argument, int64_t col, int32_t worker)
 {
-    (void)worker;
     const sorting *s = argument;
     const int64_t rows = s->t->head.sizes[ROWS], cols = s->t->head.sizes[DUMI_COLS];
     float *column = s->t->sorted + col * rows;
     for (int64_t i = 0; i < rows; i++)
         column[i] = s->rows[i * cols + col];
-    dumi_sort_float(column, rows);
+    dumi_sort_float(column, rows, s->scratch + worker * rows);
     s->t->skew[col] = skew_sign(column, rows);
 }
 
@@ -74,19 +74,46 @@ static const dumi_layout layout = {.bytes = sizeof(tails), .count = 2, .arrays =
 static dum_status fit(dumi_fitting *f, void **state)
 {
     const int64_t sizes[DUMI_STATE_SIZES] = {[DUMI_COLS] = f->cols, [ROWS] = f->count};
-    DUMI_TRY(dumi_state_create(f->context, &layout, sizes, state));
-    sorting s = {*state, f->rows};
-    dumi_parallel(f->context, f->context->threads, f->cols, 20.0 * (double)f->count * f->cols, sort_task, &s);
+    tails *t;
+    sorting s = {.rows = f->rows};
+    const int32_t workers = f->context->threads < f->cols ? f->context->threads : f->cols;
+    DUMI_TRY(dumi_state_create(f->context, &layout, sizes, (void **)&t));
+    s.t = t;
+    s.scratch = dumi_alloc(f->context, (size_t)workers * (size_t)f->count, sizeof *s.scratch);
+    if (s.scratch == NULL) {
+        const dum_status status = dumi_status();
+        dumi_state_destroy(t);
+        return status;
+    }
+    dumi_parallel(f->context, workers, f->cols, 20.0 * (double)f->count * f->cols, sort_task, &s);
+    dumi_free(f->context, s.scratch);
+    *state = t;
     return DUM_OK;
 }
 
-/* How many are below x, or at it too. */
-static int64_t count_below(const float *sorted, int64_t n, float x, bool at)
+/* How many are below x. Without a branch that depends on the values: the processor then works on several rows at
+ * once. */
+static int64_t count_below(const float *sorted, int64_t n, float x)
 {
-    int64_t low = 0, high = n;
+    const float *base = sorted;
+    for (int64_t left = n; left > 1;) {
+        const int64_t half = left / 2;
+        base += base[half - 1] < x ? half : 0;
+        left -= half;
+    }
+    return base - sorted + (*base < x);
+}
+
+/* How many are below x or equal to it, `below` of them below: there are seldom many equal ones. */
+static int64_t count_up_to(const float *sorted, int64_t n, float x, int64_t below)
+{
+    int64_t step = 1;
+    while (below + step <= n && sorted[below + step - 1] <= x)
+        step *= 2;
+    int64_t low = below + step / 2, high = below + step - 1 < n ? below + step - 1 : n;
     while (low < high) {
         const int64_t middle = low + (high - low) / 2;
-        if (sorted[middle] < x || (at && sorted[middle] == x))
+        if (sorted[middle] <= x)
             low = middle + 1;
         else
             high = middle;
@@ -104,43 +131,74 @@ typedef struct {
     double left, right, skewed;
 } sides;
 
-static sides look(const tails *t, const float *row, int64_t j)
+static sides look(const tails *t, float x, int64_t j)
 {
     const int64_t rows = t->head.sizes[ROWS];
     const float *column = t->sorted + j * rows;
+    const int64_t below = count_below(column, rows, x);
     sides s;
-    s.left = surprise(count_below(column, rows, row[j], true), rows);
-    s.right = surprise(rows - count_below(column, rows, row[j], false), rows);
+    s.left = surprise(count_up_to(column, rows, x, below), rows);
+    s.right = surprise(rows - below, rows);
     s.skewed = t->skew[j] > 0 ? s.right : t->skew[j] < 0 ? s.left : s.left + s.right;
     return s;
 }
 
-static double ecod_row(const void *state, const float *row, float *parts)
+static double ecod_part(const tails *t, float x, int64_t j)
 {
-    const tails *t = state;
+    const sides s = look(t, x, j);
+    return fmax(fmax(s.left, s.right), s.skewed);
+}
+
+static double copod_part(const tails *t, float x, int64_t j)
+{
+    const sides s = look(t, x, j);
+    return fmax(s.skewed, (s.left + s.right) / 2);
+}
+
+typedef double (*part_fn)(const tails *t, float x, int64_t j);
+
+/* Column by column, so that each is in cache for all rows. */
+static inline __attribute__((always_inline)) void score_rows(const tails *t, part_fn part, const float *rows,
+                                                             int64_t stride, int32_t count, double *scores)
+{
+    for (int32_t i = 0; i < count; i++)
+        scores[i] = 0;
+    for (int64_t j = 0; j < t->head.sizes[DUMI_COLS]; j++)
+        for (int32_t i = 0; i < count; i++)
+            scores[i] += part(t, rows[i * stride + j], j);
+}
+
+static inline __attribute__((always_inline)) double score_row(const tails *t, part_fn part, const float *row,
+                                                              float *parts)
+{
     double sum = 0;
     for (int64_t j = 0; j < t->head.sizes[DUMI_COLS]; j++) {
-        const sides s = look(t, row, j);
-        const double part = fmax(fmax(s.left, s.right), s.skewed);
-        sum += part;
+        const double own = part(t, row[j], j);
+        sum += own;
         if (parts != NULL)
-            parts[j] = (float)part;
+            parts[j] = (float)own;
     }
     return sum;
 }
 
+static void ecod_block(const void *state, const float *rows, int64_t stride, int32_t count, double *scores)
+{
+    score_rows(state, ecod_part, rows, stride, count, scores);
+}
+
+static void copod_block(const void *state, const float *rows, int64_t stride, int32_t count, double *scores)
+{
+    score_rows(state, copod_part, rows, stride, count, scores);
+}
+
+static double ecod_row(const void *state, const float *row, float *parts)
+{
+    return score_row(state, ecod_part, row, parts);
+}
+
 static double copod_row(const void *state, const float *row, float *parts)
 {
-    const tails *t = state;
-    double sum = 0;
-    for (int64_t j = 0; j < t->head.sizes[DUMI_COLS]; j++) {
-        const sides s = look(t, row, j);
-        const double part = fmax(s.skewed, (s.left + s.right) / 2);
-        sum += part;
-        if (parts != NULL)
-            parts[j] = (float)part;
-    }
-    return sum;
+    return score_row(state, copod_part, row, parts);
 }
 
 static const dumi_param *param(int32_t index)
@@ -155,6 +213,7 @@ const dumi_scorer_kind dumi_scorer_ecod = {
     .fit_rows = fit,
     .layout = &layout,
     .row = ecod_row,
+    .block = ecod_block,
     .row_cost = 150,
     .row_explains = true,
 };
@@ -165,6 +224,7 @@ const dumi_scorer_kind dumi_scorer_copod = {
     .fit_rows = fit,
     .layout = &layout,
     .row = copod_row,
+    .block = copod_block,
     .row_cost = 150,
     .row_explains = true,
 };

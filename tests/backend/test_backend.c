@@ -209,38 +209,6 @@ START_TEST(gemm_is_bitwise_stable)
 }
 END_TEST
 
-START_TEST(spread_matches)
-{
-    pair p = open_pair(2);
-    dumi_rng rng;
-    dumi_rng_init(&rng, 11, 99, 0);
-    for (int round = 0; round < 8; round++) {
-        const int32_t cols = 1 + (int32_t)dumi_rng_below(&rng, 40);
-        const int32_t points = 12 + (int32_t)dumi_rng_below(&rng, 1500);
-        const int32_t queries = 1 + (int32_t)dumi_rng_below(&rng, 150);
-        const int32_t k = 1 + (int32_t)dumi_rng_below(&rng, 10), outputs = round % 2 ? cols : 1;
-        float *points_in = random_floats(&rng, (size_t)points * (size_t)cols);
-        for (int32_t j = 0; j < points / 3 * cols; j++)
-            points_in[j] = roundf(points_in[j]); /* ties and duplicates */
-        float *q = random_floats(&rng, (size_t)queries * (size_t)cols);
-        int32_t exclude[150];
-        for (int32_t i = 0; i < queries; i++) {
-            exclude[i] = i % 3 ? -1 : (int32_t)dumi_rng_below(&rng, (uint64_t)points);
-            if (exclude[i] >= 0)
-                memcpy(q + i * cols, points_in + exclude[i] * cols, (size_t)cols * sizeof *q);
-        }
-        const size_t count = (size_t)queries * (size_t)outputs;
-        float *t = random_floats(&rng, count), *expected = random_floats(&rng, count);
-        p.o->spread(p.other_stream, queries, points, cols, q, points_in, exclude, k, outputs, t);
-        p.r->spread(p.ref_stream, queries, points, cols, q, points_in, exclude, k, outputs, expected);
-        check_close(t, expected, count, 1e-6);
-        check_guard(t, count);
-        drop(points_in), drop(q), drop(t), drop(expected);
-    }
-    close_pair(&p);
-}
-END_TEST
-
 START_TEST(optimisers_match)
 {
     pair p = open_pair(2);
@@ -336,7 +304,6 @@ int main(void)
     TCase *cases = tcase_create("operations");
     tcase_add_test(cases, gemm_matches);
     tcase_add_test(cases, gemm_is_bitwise_stable);
-    tcase_add_test(cases, spread_matches);
     tcase_add_test(cases, optimisers_match);
     tcase_add_test(cases, updates_match);
     suite_add_tcase(suite, cases);

@@ -127,4 +127,5 @@ def main():
                 out.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Feeds the corpus, and simple mutations of it, to a fuzz target: the ordinary test where there is no
- * libFuzzer. Usage: replay ROUNDS FOLDER */
+ * libFuzzer. Usage: replay ROUNDS FOLDER... */
 #include "fuzz.h"
 
 #include <dirent.h>
@@ -30,30 +30,42 @@ static void mutate(const uint8_t *data, size_t size)
     free(copy);
 }
 
-int main(int argc, char **argv)
+/* Returns how many files there are. */
+static int replay(const char *path, int rounds)
 {
     static uint8_t data[MOST];
-    DIR *folder = argc == 3 ? opendir(argv[2]) : NULL;
-    if (folder == NULL) {
-        fprintf(stderr, "usage: replay ROUNDS FOLDER\n");
-        return 2;
-    }
     int files = 0;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s", argv[2], entry->d_name);
-        FILE *file = entry->d_name[0] != '.' ? fopen(path, "rb") : NULL;
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        char name[4096];
+        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+        FILE *file = entry->d_name[0] != '.' ? fopen(name, "rb") : NULL;
         if (file == NULL)
             continue;
         const size_t size = fread(data, 1, sizeof data, file);
         fclose(file);
         LLVMFuzzerTestOneInput(data, size);
         state = (uint32_t)size; /* the same mutations of a file in whatever order the folder lists them */
-        for (int i = 0; i < atoi(argv[1]); i++)
+        for (int i = 0; i < rounds; i++)
             mutate(data, size);
         files++;
     }
-    closedir(folder);
-    printf("%d files\n", files);
-    return files > 0 ? 0 : 1;
+    if (folder != NULL)
+        closedir(folder);
+    return files;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3) {
+        fprintf(stderr, "usage: replay ROUNDS FOLDER...\n");
+        return 2;
+    }
+    for (int i = 2; i < argc; i++) {
+        const int files = replay(argv[i], atoi(argv[1]));
+        printf("%s: %d files\n", argv[i], files);
+        if (files == 0)
+            return 1;
+    }
+    return 0;
 }

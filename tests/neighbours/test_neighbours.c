@@ -22,20 +22,20 @@ static double square(int32_t cols, const float *x, const float *y)
 }
 
 /* Whether neighbour `a` comes before `b`. */
-static bool nearer(dumi_neighbour_found a, dumi_neighbour_found b)
+static bool nearer(dumi_neighbour a, dumi_neighbour b)
 {
     return a.square < b.square || (a.square == b.square && a.row < b.row);
 }
 
-static void check(void *user, int64_t query, const float *x, const dumi_neighbour_found *found, int32_t count)
+static void check(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
 {
     expected *e = user;
-    dumi_neighbour_found list[MOST_K + 2];
+    dumi_neighbour list[MOST_K + 2];
     int32_t have = 0;
     for (int32_t row = 0; row < e->count; row++) {
         if (e->self && row == query)
             continue;
-        const dumi_neighbour_found next = {square(e->cols, x, e->x + (ptrdiff_t)row * e->cols), row};
+        const dumi_neighbour next = {square(e->cols, x, e->x + (ptrdiff_t)row * e->cols), row};
         int32_t at = have < e->k + 1 ? have++ : e->k + 1;
         list[at] = next;
         for (; at > 0 && nearer(list[at], list[at - 1]); at--) {
@@ -97,14 +97,19 @@ static void compare(dum_context *context, int kind, int64_t count, int32_t cols,
     expected e = {.x = rows, .count = count, .cols = cols, .k = k};
     for (int leave = 0; leave < 2; leave++) {
         e.leave = leave == 0 ? DUMI_LEAVE_NONE : DUMI_LEAVE_IDENTICAL;
-        ck_ok(dumi_neighbours_search(t, queries, count, cols, k, e.leave, check, &e));
-        ck_ok(dumi_neighbours_search(t, queries, 1, cols, k, e.leave, check, &e));
+        ck_ok(dumi_neighbours_search(t, &(dumi_queries){queries, count, cols, NULL}, k, e.leave, check, &e));
+        ck_ok(dumi_neighbours_search(t, &(dumi_queries){queries, 1, cols, NULL}, k, e.leave, check, &e));
     }
     ck_assert_int_eq(e.seen, 2 * count + 2);
     e.leave = DUMI_LEAVE_NONE;
     e.self = true;
     ck_ok(dumi_neighbours_search_self(t, count / 3, count - count / 3, k, check, &e));
     ck_assert_int_eq(e.seen, 3 * count + 2 - count / 3);
+    static int32_t self[MOST_ROWS];
+    for (int32_t i = 0; i < count; i++)
+        self[i] = i;
+    ck_ok(dumi_neighbours_search(t, &(dumi_queries){rows, count, cols, self}, k, e.leave, check, &e));
+    ck_assert_int_eq(e.seen, 4 * count + 2 - count / 3);
     dumi_neighbours_destroy(t);
 }
 

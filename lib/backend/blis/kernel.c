@@ -108,7 +108,6 @@ static void stream_destroy(dumi_stream *stream)
         return;
     dum_context *context = stream->context;
     dumi_blis_gemm_destroy(stream);
-    dumi_free(context, stream->search);
     dumi_free(context, stream);
 }
 
@@ -121,9 +120,7 @@ static dum_status stream_create(dum_context *context, int32_t threads, int32_t m
     stream->context = context;
     stream->kernel = context->backend_state;
     stream->threads = threads;
-    dum_status status = dumi_blis_gemm_create(stream, max_m, max_n, max_k);
-    if (status == DUM_OK && max_n > 0)
-        status = dumi_blis_search_create(stream);
+    const dum_status status = dumi_blis_gemm_create(stream, max_m, max_n, max_k);
     *out = status == DUM_OK ? stream : NULL;
     if (status != DUM_OK)
         stream_destroy(stream);
@@ -155,7 +152,6 @@ const dumi_backend dumi_backend_blis = {
     .head_backward = dumi_ref_head_backward,
     .local_loss = dumi_ref_local_loss,
     .poe_loss = dumi_ref_poe_loss,
-    .spread = dumi_blis_spread,
     .dot = dumi_blis_dot,
     .adam = dumi_blis_adam,
     .sgd = dumi_blis_sgd,

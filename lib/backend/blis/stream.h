@@ -47,9 +47,8 @@ struct dumi_stream {
     size_t capacity_a; /* floats of pack_a */
     float *pack_a;
     int32_t cols_b;
-    float *pack_b;                   /* for each worker, cols_b columns of kc */
-    float *tiles;                    /* for each worker, a tile of C that never reaches memory; NULL: none */
-    struct dumi_blis_search *search; /* scratch of spread */
+    float *pack_b; /* for each worker, cols_b columns of kc */
+    float *tiles;  /* for each worker, a tile of C that never reaches memory; NULL: none */
 };
 
 /* A matrix b of k x n in micro-panels: for each block of kc rows, for each nr columns, kc x nr. */
@@ -79,9 +78,6 @@ dum_status dumi_blis_gemm_create(dumi_stream *stream, int32_t max_m, int32_t max
 void dumi_blis_gemm_destroy(dumi_stream *stream);
 void dumi_blis_gemm(dumi_stream *stream, const dumi_gemm *gemm);
 
-void dumi_blis_spread(dumi_stream *stream, int32_t queries, int32_t points, int32_t cols, const float *q,
-                      const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t);
-dum_status dumi_blis_search_create(dumi_stream *stream);
 void dumi_blis_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                     float *weights, float *first, float *second);
 void dumi_blis_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,

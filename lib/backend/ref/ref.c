@@ -132,55 +132,6 @@ static void gemm(dumi_stream *stream, const dumi_gemm *g)
     }
 }
 
-void dumi_neighbour_insert(dumi_neighbour *list, int32_t *found, int32_t k, double distance, int32_t index)
-{
-    if (*found == k && distance >= list[k - 1].distance)
-        return;
-    int32_t at = *found < k ? (*found)++ : k - 1;
-    for (; at > 0 && list[at - 1].distance > distance; at--)
-        list[at] = list[at - 1];
-    list[at] = (dumi_neighbour){distance, index};
-}
-
-void dumi_neighbour_spread(const dumi_neighbour *list, int32_t k, int32_t cols, const float *query,
-                           const float *points, int32_t outputs, float *t)
-{
-    double total = 0;
-    for (int32_t c = 0; c < cols; c++) {
-        double sum = 0;
-        for (int32_t j = 0; j < k; j++) {
-            const double difference = (double)points[(int64_t)list[j].index * cols + c] - (double)query[c];
-            sum += difference * difference;
-        }
-        if (outputs > 1)
-            t[c] = (float)(sum / k);
-        total += sum / k;
-    }
-    if (outputs == 1)
-        t[0] = (float)(total / cols);
-}
-
-static void spread(dumi_stream *stream, int32_t queries, int32_t points, int32_t cols, const float *q,
-                   const float *p, const int32_t *exclude, int32_t k, int32_t outputs, float *t)
-{
-    (void)stream;
-    dumi_neighbour list[256] = {{0, 0}};
-    for (int32_t i = 0; i < queries; i++) {
-        int32_t found = 0;
-        for (int32_t j = 0; j < points; j++) {
-            if (j == exclude[i])
-                continue;
-            double distance = 0;
-            for (int32_t c = 0; c < cols; c++) {
-                const double difference = (double)q[(int64_t)i * cols + c] - (double)p[(int64_t)j * cols + c];
-                distance += difference * difference;
-            }
-            dumi_neighbour_insert(list, &found, k, distance, j);
-        }
-        dumi_neighbour_spread(list, k, cols, q + (int64_t)i * cols, p, outputs, t + (int64_t)i * outputs);
-    }
-}
-
 const dumi_backend dumi_backend_ref = {
     .struct_size = sizeof(dumi_backend),
     .abi = DUMI_BACKEND_ABI,
@@ -206,7 +157,6 @@ const dumi_backend dumi_backend_ref = {
     .head_backward = dumi_ref_head_backward,
     .local_loss = dumi_ref_local_loss,
     .poe_loss = dumi_ref_poe_loss,
-    .spread = spread,
     .dot = dumi_ref_dot,
     .adam = dumi_ref_adam,
     .sgd = dumi_ref_sgd,

@@ -54,16 +54,4 @@ static inline float dumi_bfloat16_value(uint16_t half)
 float dumi_ref_int8_scale(const float *column, int32_t count, int64_t stride);
 int8_t dumi_ref_int8(float value, float scale);
 
-/* Nearest neighbours kept while points go by: the k least distances, ties to the lower index. */
-typedef struct {
-    double distance;
-    int32_t index;
-} dumi_neighbour;
-
-/* Inserts into the sorted list of `*found` (at most k) neighbours. */
-void dumi_neighbour_insert(dumi_neighbour *list, int32_t *found, int32_t k, double distance, int32_t index);
-/* From the neighbours of one query to its target (dumi_backend.spread). */
-void dumi_neighbour_spread(const dumi_neighbour *list, int32_t k, int32_t cols, const float *query,
-                           const float *points, int32_t outputs, float *t);
-
 #endif

@@ -337,10 +337,16 @@ DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, cons
 
 /* ---- Scorer ------------------------------------------------------------------------------- */
 
-/* Anything that gives each row one number, higher = more anomalous. Kinds: "dum": encoder, head and a
- * norm of the variance; "copod" (Li et al. 2020), "ecod" (Li et al. 2022), "hbos" (Goldstein & Dengel 2012):
- * tails and histograms of each column; "iforest" (Liu, Ting & Zhou 2008): isolation forest
- * (docs/detectors.md). */
+/* Anything that gives each row one number, higher = more anomalous. Kinds (docs/detectors.md has their formulas):
+ * "dum": encoder, head and a norm of the variance (the paper);
+ * neighbours: "knn" (Ramaswamy et al. 2000), "lof" (Breunig et al. 2000), "abod" (Kriegel et al. 2008), "sp"
+ * (Sugiyama & Borgwardt 2013), "lesinn" (Pang et al. 2015), "repen" (Pang et al. 2018);
+ * one column at a time: "ecod" (Li et al. 2022), "copod" (Li et al. 2020), "hbos" (Goldstein & Dengel 2012);
+ * all columns: "mahalanobis" (Ledoit & Wolf 2004), "elliptic" (Rousseeuw & Van Driessen 1999), "pca" (Shyu et al. 2003),
+ * "kde" (Rahimi & Recht 2007), "ocsvm" (Schoelkopf et al. 2001);
+ * trees: "iforest" (Liu et al. 2008), "eif" (Hariri et al. 2019);
+ * networks: "autoencoder" (Sakurada & Yairi 2014), "deepsvdd" (Ruff et al. 2018);
+ * "ensemble": the weighted mean of others (Aggarwal & Sathe 2017). */
 typedef struct dum_scorer dum_scorer;
 
 /* Kinds known: how many, and the name of one (NULL if index is out of range). Static text. */
@@ -368,7 +374,10 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_get_text(const dum_scorer *scorer, c
 DUM_API DUM_NODISCARD dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder);
 
 /* Fits to a dataset; with option "holdout" > 0, that share of the rows is kept out of training and
- * calibrates the scorer (see dum_scorer_calibrate). Errors: as dum_head_fit. */
+ * calibrates the scorer (see dum_scorer_calibrate). A fit that is stopped leaves a kind that is trained in steps ("dum",
+ * "autoencoder", "deepsvdd", "repen") fitted as far as it got, any other as it was. Kinds other than "dum" and
+ * "iforest" hold the rows in memory. Errors: as dum_head_fit; SHAPE (fewer rows than the kind needs); LIMIT (more
+ * rows or columns than it takes). */
 DUM_API DUM_NODISCARD dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data,
                                                 const dum_fit_options *options);
 
@@ -379,7 +388,7 @@ DUM_API const char *dum_scorer_feature_name(const dum_scorer *scorer, int32_t co
 
 /* Scores rows x cols inputs into scores (rows). Kind "dum": the log of a norm of the variance
  * (paper, section 4; option "norm"). Any number of threads at once, no lock; no allocation for one
- * row after a thread's first call; a row's score does not depend on the rows beside it.
+ * row after a thread's first call (kinds with option scaling or neighbours: a few); a row's score does not depend on the rows beside it.
  * Errors: STATE, SHAPE, NONFINITE (unless fitted with nonfinite=impute). */
 DUM_API DUM_NODISCARD dum_status dum_scorer_score(const dum_scorer *scorer, const float *data, int64_t rows,
                                                   int32_t cols, int64_t row_stride, double *scores);
@@ -395,8 +404,10 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_score_dataset(const dum_scorer *scor
  * `deviation` (NULL or rows x cols) receives its square root in the feature's own unit. Circular with
  * anchor: each feature's part of the squared distance ||z||^2 that the anchor measures (parts can be
  * negative where features are correlated); deviation is then the same for a feature in all rows up to
- * sigma. Kinds copod, ecod, hbos: each column's part of the sum that the score is (hbos: what it has over the
- * column's commonest bin); deviation must be NULL. Any number of threads. Errors: STATE, SHAPE, NONFINITE,
+ * sigma. Of the other kinds, deviation must be NULL: copod, ecod, hbos: each column's part of the sum that the score
+ * is (hbos: what it has over the column's commonest bin); knn, lof: of the squares of the distances to the neighbours;
+ * autoencoder, pca: of what is left of the row; elliptic, mahalanobis: of the squared distance (0 where a column lowers
+ * it, given the others). Any number of threads. Errors: STATE, SHAPE, NONFINITE,
  * UNSUPPORTED. */
 DUM_API DUM_NODISCARD dum_status dum_scorer_explain(const dum_scorer *scorer, const float *data, int64_t rows,
                                                     int32_t cols, int64_t row_stride, float *share,

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Rows to fit to or to score."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from dum._array import FLOATS, column_names, rows_of
+from dum._context import Context, Path, default_context, text
+from dum._dum import ffi, lib
+from dum._error import check, check_called_back, keep_raised
+
+
+@ffi.def_extern(name="dum_py_read", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
+def _read(user: Any, indices: Any, count: int, out: Any) -> int:
+    read, cols = ffi.from_handle(user)
+    wanted = np.frombuffer(ffi.buffer(indices, 8 * count), dtype=np.int64).copy()  # read may keep it
+    into = np.frombuffer(ffi.buffer(out, 4 * count * cols), dtype=np.float32).reshape(count, cols)
+    into[:] = read(wanted)
+    return 0
+
+
+class Dataset:
+    """Rows to fit to or to score: an array (not copied where it is float32), a .npy file, or a function."""
+
+    def __init__(self, x: Any, names: Sequence[str] | None = None, *, context: Context | None = None) -> None:
+        pointer, rows, cols, stride, keep = rows_of(x)
+        context = context or default_context()
+        out = ffi.new("dum_dataset **")
+        check(lib.dum_dataset_from_memory(context._handle, pointer, rows, cols, stride, out))
+        self._adopt(out[0], (pointer, keep))
+        self._name(column_names(x) if names is None else names)
+
+    def _adopt(self, handle: Any, keep: Any) -> None:
+        self._handle = ffi.gc(handle, lib.dum_dataset_destroy)
+        self._keep = keep
+
+    def _name(self, names: Sequence[str] | None) -> None:
+        if names is None:
+            return
+        texts = [ffi.new("char[]", name.encode()) for name in names]
+        check(lib.dum_dataset_set_feature_names(self._handle, ffi.new("char *[]", texts), len(texts)))
+
+    @classmethod
+    def from_npy(cls, path: Path, names: Sequence[str] | None = None, *, context: Context | None = None) -> Self:
+        """Maps a .npy file of float32 or float64."""
+        context = context or default_context()
+        out = ffi.new("dum_dataset **")
+        check(lib.dum_dataset_from_npy(context._handle, os.fsencode(path), out))
+        made = cls.__new__(cls)
+        made._adopt(out[0], None)
+        made._name(names)
+        return made
+
+    @classmethod
+    def from_function(
+        cls,
+        rows: int,
+        cols: int,
+        read: Callable[[npt.NDArray[np.int64]], Any],
+        names: Sequence[str] | None = None,
+        *,
+        context: Context | None = None,
+    ) -> Self:
+        """Rows come from read(indices), which returns an array of len(indices) x cols."""
+        context = context or default_context()
+        out = ffi.new("dum_dataset **")
+        user = ffi.new_handle((read, cols))
+        check(lib.dum_dataset_from_callback(context._handle, rows, cols, lib.dum_py_read, user, out))
+        made = cls.__new__(cls)
+        made._adopt(out[0], user)
+        made._name(names)
+        return made
+
+    @property
+    def rows(self) -> int:
+        return int(lib.dum_dataset_rows(self._handle))
+
+    @property
+    def cols(self) -> int:
+        return int(lib.dum_dataset_cols(self._handle))
+
+    @property
+    def names(self) -> list[str] | None:
+        found = [lib.dum_dataset_feature_name(self._handle, col) for col in range(self.cols)]
+        return [text(name) for name in found] if found[0] != ffi.NULL else None
+
+    def read(self, first: int, count: int) -> npt.NDArray[np.float32]:
+        """A copy of some rows."""
+        out = np.empty((max(count, 0), self.cols), dtype=np.float32)
+        check_called_back(lib.dum_dataset_read(self._handle, first, count, ffi.from_buffer(FLOATS, out)))
+        return out
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a dataset only borrows its rows and cannot be pickled")

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""What every detector class shares: scikit-learn's conventions, with PyOD's names beside them."""
+
+import inspect
+from numbers import Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from dum._array import narrow, plain
+from dum._dataset import Dataset
+from dum._fit import ProgressCallback
+from dum._model import Scorer
+
+
+class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of the detectors: one class for each kind of scorer."""
+
+    _kind: ClassVar[str]
+    _border: ClassVar[float | None] = None
+    contamination: float | Literal["auto"]
+
+    def fit(self, X: Any, y: Any = None, *, progress: bool | ProgressCallback = False, max_seconds: float = 0) -> Self:
+        """Fits to the rows of X; y is ignored. `progress` and `max_seconds` are those of `Scorer.fit`."""
+        share = self.contamination
+        if share != "auto" and not (isinstance(share, Real) and 0 < share <= 0.5):
+            raise ValueError(f"contamination is {share!r}, expected 'auto' or a share in (0, 0.5]")
+        rows = self._rows(X, reset=True)
+        scorer = Scorer(self._kind, **self._options())
+        data = Dataset(rows, getattr(self, "feature_names_in_", None))
+        try:
+            scorer.fit(data, progress=progress, max_seconds=max_seconds)
+        finally:  # a fit that was stopped by Ctrl-C leaves what it has
+            if scorer.fitted:
+                self._keep(scorer, data)
+        return self
+
+    def _options(self) -> dict[str, Any]:
+        """Those that are not the default: preset sets the others."""
+        given = inspect.signature(type(self)).parameters
+        chosen = {name: getattr(self, name) for name in given if name != "contamination"}
+        return {name: value for name, value in chosen.items() if value != given[name].default}
+
+    def _rows(self, X: Any, reset: bool) -> npt.NDArray[np.float32]:
+        # Types and shapes are checked here, NaN and infinity by the library, which names row and column.
+        checked = validate_data(
+            self,
+            plain(X),
+            reset=reset,
+            dtype="numeric",
+            order="C",
+            ensure_all_finite=False,
+            ensure_min_samples=2 if reset else 1,
+        )
+        return narrow(checked)
+
+    def _keep(self, scorer: Scorer, data: Dataset) -> None:
+        scores = scorer.score(data)
+        if self.contamination != "auto":
+            threshold = float(np.percentile(scores, 100 * (1 - self.contamination)))
+        else:
+            threshold = float(np.percentile(scores, 90)) if self._border is None else self._border
+        self.scorer_ = scorer
+        self.decision_scores_ = scores
+        self.threshold_ = threshold
+        self.offset_ = -threshold
+        self.labels_ = (scores > threshold).astype(int)
+
+    def _scores(self, X: Any) -> npt.NDArray[np.float64]:
+        check_is_fitted(self, "scorer_")
+        scorer: Scorer = self.scorer_
+        return scorer.score(self._rows(X, reset=False))
+
+    def score_samples(self, X: Any) -> npt.NDArray[np.float64]:
+        """Minus the library's score: higher is more normal."""
+        return -self._scores(X)
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+        """score_samples(X) - offset_: below 0 is anomalous."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> npt.NDArray[np.int_]:
+        """1 for normal rows, -1 for anomalous ones."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = getattr(self, "nonfinite", "refuse") == "impute"
+        return tags

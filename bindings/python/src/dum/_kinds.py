@@ -1,0 +1,1037 @@
+# SPDX-License-Identifier: MIT
+"""One class for each kind of scorer. Made by tools/kinds.py: do not edit."""
+
+from typing import ClassVar, Literal
+
+from dum._detector import Detector
+
+__all__ = [
+    "ABOD",
+    "COPOD",
+    "DUM",
+    "ECOD",
+    "HBOS",
+    "KDE",
+    "KNN",
+    "LOF",
+    "PCA",
+    "REPEN",
+    "AutoEncoder",
+    "DeepSVDD",
+    "Detector",
+    "EllipticEnvelope",
+    "Ensemble",
+    "ExtendedIsolationForest",
+    "IsolationForest",
+    "LeSiNN",
+    "Mahalanobis",
+    "OneClassSVM",
+    "SamplingDistance",
+]
+
+
+class ABOD(Detector):
+    """Angle-based outlier detection among nearest neighbours (Kriegel et al. 2008).
+
+    Wraps the scorer kind "abod".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    neighbours : 2 to 1000; default 5
+        between which angles are taken, or all other rows where there are fewer
+    identical : "leave-out", "count"; default "leave-out"
+        the first training row that is identical to a scored row: leave-out, so that training rows score as such; or
+        count it among the neighbours
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "abod"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        neighbours: int = 5,
+        identical: Literal["leave-out", "count"] = "leave-out",
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.neighbours = neighbours
+        self.identical = identical
+        self.contamination = contamination
+
+
+class AutoEncoder(Detector):
+    """What an autoencoder cannot rebuild of a row.
+
+    Wraps the scorer kind "autoencoder".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    hidden1 : 0 to 1024; default 16
+        units of this hidden layer; 0: there is none
+    hidden2 : 0 to 1024; default 8
+        units of this hidden layer; 0: there is none
+    hidden3 : 0 to 1024; default 8
+        units of this hidden layer; 0: there is none
+    hidden4 : 0 to 1024; default 16
+        units of this hidden layer; 0: there is none
+    hidden5 : 0 to 1024; default 0
+        units of this hidden layer; 0: there is none
+    hidden6 : 0 to 1024; default 0
+        units of this hidden layer; 0: there is none
+    hidden7 : 0 to 1024; default 0
+        units of this hidden layer; 0: there is none
+    hidden8 : 0 to 1024; default 0
+        units of this hidden layer; 0: there is none
+    epochs : 1 to 1e+06; default 100
+        passes over the rows
+    batch : 1 to 65536; default 128
+        rows of a step, or all where there are fewer
+    rate : 1e-09 to 10; default 0.001
+        of Adam
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "autoencoder"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        hidden1: int = 16,
+        hidden2: int = 8,
+        hidden3: int = 8,
+        hidden4: int = 16,
+        hidden5: int = 0,
+        hidden6: int = 0,
+        hidden7: int = 0,
+        hidden8: int = 0,
+        epochs: int = 100,
+        batch: int = 128,
+        rate: float = 0.001,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.hidden1 = hidden1
+        self.hidden2 = hidden2
+        self.hidden3 = hidden3
+        self.hidden4 = hidden4
+        self.hidden5 = hidden5
+        self.hidden6 = hidden6
+        self.hidden7 = hidden7
+        self.hidden8 = hidden8
+        self.epochs = epochs
+        self.batch = batch
+        self.rate = rate
+        self.seed = seed
+        self.contamination = contamination
+
+
+class COPOD(Detector):
+    """Copula-based outlier detection (Li et al. 2020).
+
+    Wraps the scorer kind "copod".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "copod"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.contamination = contamination
+
+
+class DeepSVDD(Detector):
+    """Deep support vector data description (Ruff et al. 2018).
+
+    Wraps the scorer kind "deepsvdd".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    layers : 0 to 8; default 2
+        hidden layers
+    width : 1 to 1024; default 64
+        units of a hidden layer
+    outputs : 1 to 1024; default 32
+        columns of what the network puts out
+    epochs : 1 to 1e+06; default 100
+        passes over the rows
+    batch : 1 to 65536; default 128
+        rows of a step, or all where there are fewer
+    rate : 1e-09 to 10; default 0.0001
+        of Adam
+    weight_decay : 0 to 1; default 1e-06
+        added to the gradient, times the weights
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "deepsvdd"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        layers: int = 2,
+        width: int = 64,
+        outputs: int = 32,
+        epochs: int = 100,
+        batch: int = 128,
+        rate: float = 0.0001,
+        weight_decay: float = 1e-06,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.layers = layers
+        self.width = width
+        self.outputs = outputs
+        self.epochs = epochs
+        self.batch = batch
+        self.rate = rate
+        self.weight_decay = weight_decay
+        self.seed = seed
+        self.contamination = contamination
+
+
+class DUM(Detector):
+    """Deep uncertainty model: a predicted variance (Wu & Goodman 2020).
+
+    Wraps the scorer kind "dum".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    norm : "l2", "trace", "logdet"; default "l2"
+        of the variance: its length (paper), its sum, or the mean of its logs
+    preset : "default", "paper", "paper-images"; default "default"
+        sets several options: the recommended ones, or the paper's for vectors or images
+    objective : "local", "poe"; default "local"
+        local: likelihood of the nearest neighbours; poe: the paper's product of experts
+    covariance : "diagonal", "circular"; default "circular"
+        one log-variance a dimension, or one for all
+    scaling : "none", "minmax", "zscore", "unit", "whiten"; default "whiten"
+        of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening
+    layers : 0 to 16; default 3
+        hidden layers
+    width : 1 to 65536; default 256
+        units of a hidden layer
+    bound : "none", "tanh"; default "tanh"
+        limits the log-variance to c tanh(o / c)
+    bound_scale : 0 to 40; default 0.0
+        c of the bound; 0: 3 with the anchor, else 10
+    anchor : "auto", "on", "off"; default "auto"
+        adds log(0.001 + |z|^2 / d), so that s grows far from the data; auto: on for local
+    bags : "nested", "disjoint"; default "nested"
+        poe: the second bag is the whole batch, or its second half
+    similarity : "dot", "cosine"; default "dot"
+        poe: of the means of the two bags
+    temperature : 1e-06 to 1e+06; default 0.07
+        poe: divides the similarity
+    prior : 0 to 1e+06; default 0.0
+        poe: weight of mean(s^2)
+    neighbours : 1 to 200; default 20
+        local: k nearest training rows
+    explore : 0 to 0.9; default 0.5
+        local: share of each batch that are off-manifold queries
+    reservoir : 2 to 1e+06; default 4096
+        local: rows of the random sample in which neighbours are searched
+    optimizer : "adam", "sgd"; default "adam"
+        of the training
+    rate : 1e-12 to 1000; default 0.001
+        learning rate
+    schedule : "constant", "cosine"; default "constant"
+        of the learning rate over the steps
+    momentum : 0 to 0.9999; default 0.9
+        sgd only
+    weight_decay : 0 to 1000; default 0.0
+        added to the gradient: decay x weight
+    batch : 1 to 65536; default 256
+        rows of a step; all rows where there are fewer
+    epochs : 1 to 1e+09; default 100
+        passes over the data; used where steps is 0
+    steps : 0 to 1e+12; default 800
+        optimiser steps; 0: as epochs says
+    clip : 0 to 1e+12; default 5.0
+        largest norm of the gradient; 0: no limit
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    nonfinite : "refuse", "impute"; default "refuse"
+        NaN and infinity are an error, or replaced by the column's median
+    precision : "float32", "bfloat16", "int8"; default "float32"
+        of the weights when scoring: wide heads score a row in less time, less exactly
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "dum"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        norm: Literal["l2", "trace", "logdet"] = "l2",
+        preset: Literal["default", "paper", "paper-images"] = "default",
+        objective: Literal["local", "poe"] = "local",
+        covariance: Literal["diagonal", "circular"] = "circular",
+        scaling: Literal["none", "minmax", "zscore", "unit", "whiten"] = "whiten",
+        layers: int = 3,
+        width: int = 256,
+        bound: Literal["none", "tanh"] = "tanh",
+        bound_scale: float = 0.0,
+        anchor: Literal["auto", "on", "off"] = "auto",
+        bags: Literal["nested", "disjoint"] = "nested",
+        similarity: Literal["dot", "cosine"] = "dot",
+        temperature: float = 0.07,
+        prior: float = 0.0,
+        neighbours: int = 20,
+        explore: float = 0.5,
+        reservoir: int = 4096,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        rate: float = 0.001,
+        schedule: Literal["constant", "cosine"] = "constant",
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        batch: int = 256,
+        epochs: int = 100,
+        steps: int = 800,
+        clip: float = 5.0,
+        seed: int = 0,
+        nonfinite: Literal["refuse", "impute"] = "refuse",
+        precision: Literal["float32", "bfloat16", "int8"] = "float32",
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.norm = norm
+        self.preset = preset
+        self.objective = objective
+        self.covariance = covariance
+        self.scaling = scaling
+        self.layers = layers
+        self.width = width
+        self.bound = bound
+        self.bound_scale = bound_scale
+        self.anchor = anchor
+        self.bags = bags
+        self.similarity = similarity
+        self.temperature = temperature
+        self.prior = prior
+        self.neighbours = neighbours
+        self.explore = explore
+        self.reservoir = reservoir
+        self.optimizer = optimizer
+        self.rate = rate
+        self.schedule = schedule
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.batch = batch
+        self.epochs = epochs
+        self.steps = steps
+        self.clip = clip
+        self.seed = seed
+        self.nonfinite = nonfinite
+        self.precision = precision
+        self.contamination = contamination
+
+
+class ECOD(Detector):
+    """Empirical cumulative distributions (Li et al. 2022).
+
+    Wraps the scorer kind "ecod".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "ecod"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.contamination = contamination
+
+
+class ExtendedIsolationForest(Detector):
+    """Isolation forest with sloping cuts (Hariri et al. 2019).
+
+    Wraps the scorer kind "eif".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    trees : 1 to 10000; default 100
+        of the forest
+    sample : 2 to 65536; default 256
+        rows that each tree is grown on, or all where there are fewer
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: those that score above 0.5
+    """
+
+    _kind: ClassVar[str] = "eif"
+    _border: ClassVar[float | None] = 0.5
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        trees: int = 100,
+        sample: int = 256,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.trees = trees
+        self.sample = sample
+        self.seed = seed
+        self.contamination = contamination
+
+
+class EllipticEnvelope(Detector):
+    """Robust Mahalanobis distance, FastMCD (Rousseeuw & Van Driessen 1999).
+
+    Wraps the scorer kind "elliptic".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    support : 0 to 1; default 0.0
+        share of the rows whose covariance has the least determinant; 0: (n + d + 1) / 2n, the most robust
+    starts : 1 to 10000; default 100
+        random subsets that the search begins with
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "elliptic"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        support: float = 0.0,
+        starts: int = 100,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.support = support
+        self.starts = starts
+        self.seed = seed
+        self.contamination = contamination
+
+
+class Ensemble(Detector):
+    """Weighted mean of other kinds' scores.
+
+    Wraps the scorer kind "ensemble".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "zscore"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    combine : "rank", "zscore"; default "rank"
+        scores by their share of training scores below, or in their deviations
+    seed : 0 to 9.0072e+15; default 0
+        of members that have one
+    abod : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    autoencoder : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    copod : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    deepsvdd : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    dum : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    ecod : 0 to 1e+06; default 1.0
+        weight of this kind with its default options; 0: without it
+    eif : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    elliptic : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    hbos : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    iforest : 0 to 1e+06; default 1.0
+        weight of this kind with its default options; 0: without it
+    kde : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    knn : 0 to 1e+06; default 1.0
+        weight of this kind with its default options; 0: without it
+    lesinn : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    lof : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    mahalanobis : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    ocsvm : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    pca : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    repen : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    sp : 0 to 1e+06; default 0.0
+        weight of this kind with its default options; 0: without it
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "ensemble"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "zscore",
+        combine: Literal["rank", "zscore"] = "rank",
+        seed: int = 0,
+        abod: float = 0.0,
+        autoencoder: float = 0.0,
+        copod: float = 0.0,
+        deepsvdd: float = 0.0,
+        dum: float = 0.0,
+        ecod: float = 1.0,
+        eif: float = 0.0,
+        elliptic: float = 0.0,
+        hbos: float = 0.0,
+        iforest: float = 1.0,
+        kde: float = 0.0,
+        knn: float = 1.0,
+        lesinn: float = 0.0,
+        lof: float = 0.0,
+        mahalanobis: float = 0.0,
+        ocsvm: float = 0.0,
+        pca: float = 0.0,
+        repen: float = 0.0,
+        sp: float = 0.0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.combine = combine
+        self.seed = seed
+        self.abod = abod
+        self.autoencoder = autoencoder
+        self.copod = copod
+        self.deepsvdd = deepsvdd
+        self.dum = dum
+        self.ecod = ecod
+        self.eif = eif
+        self.elliptic = elliptic
+        self.hbos = hbos
+        self.iforest = iforest
+        self.kde = kde
+        self.knn = knn
+        self.lesinn = lesinn
+        self.lof = lof
+        self.mahalanobis = mahalanobis
+        self.ocsvm = ocsvm
+        self.pca = pca
+        self.repen = repen
+        self.sp = sp
+        self.contamination = contamination
+
+
+class HBOS(Detector):
+    """Histograms of the columns (Goldstein & Dengel 2012).
+
+    Wraps the scorer kind "hbos".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    bins : 2 to 10000; default 10
+        of equal width, from a column's least to its largest value
+    alpha : 1e-12 to 1e+06; default 0.1
+        added to each density, so that an empty bin has a logarithm
+    tolerance : 0 to 1e+06; default 0.5
+        a value this share of a bin outside counts as in the outermost one, further out as in the rarest
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "hbos"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        bins: int = 10,
+        alpha: float = 0.1,
+        tolerance: float = 0.5,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.bins = bins
+        self.alpha = alpha
+        self.tolerance = tolerance
+        self.contamination = contamination
+
+
+class IsolationForest(Detector):
+    """Isolation forest (Liu, Ting & Zhou 2008).
+
+    Wraps the scorer kind "iforest".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    trees : 1 to 10000; default 100
+        of the forest
+    sample : 2 to 65536; default 256
+        rows that each tree is grown on, or all where there are fewer
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: those that score above 0.5
+    """
+
+    _kind: ClassVar[str] = "iforest"
+    _border: ClassVar[float | None] = 0.5
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        trees: int = 100,
+        sample: int = 256,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.trees = trees
+        self.sample = sample
+        self.seed = seed
+        self.contamination = contamination
+
+
+class KDE(Detector):
+    """Kernel density by random features (Rahimi & Recht 2007).
+
+    Wraps the scorer kind "kde".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    features : 16 to 4096; default 1024
+        random ones; the kernel is off by about 1 / sqrt(features)
+    bandwidth : 0 to 1e+30; default 0.0
+        deviation of the kernel; 0: sqrt(d v / 2), v the variance of all values about their columns' means
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "kde"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        features: int = 1024,
+        bandwidth: float = 0.0,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.features = features
+        self.bandwidth = bandwidth
+        self.seed = seed
+        self.contamination = contamination
+
+
+class KNN(Detector):
+    """Distance to the k nearest neighbours (Ramaswamy et al. 2000).
+
+    Wraps the scorer kind "knn".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    neighbours : 1 to 100000; default 5
+        how many, or all other rows where there are fewer
+    identical : "leave-out", "count"; default "leave-out"
+        the first training row that is identical to a scored row: leave-out, so that training rows score as such; or
+        count it among the neighbours
+    method : "largest", "mean", "median"; default "largest"
+        which of the k distances is the score
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "knn"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        neighbours: int = 5,
+        identical: Literal["leave-out", "count"] = "leave-out",
+        method: Literal["largest", "mean", "median"] = "largest",
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.neighbours = neighbours
+        self.identical = identical
+        self.method = method
+        self.contamination = contamination
+
+
+class LeSiNN(Detector):
+    """Mean distance to the nearest of small samples (Pang et al. 2015).
+
+    Wraps the scorer kind "lesinn".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    sample : 1 to 1e+06; default 8
+        rows of each sample, or all where there are fewer
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    samples : 1 to 10000; default 50
+        over which the mean is taken
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "lesinn"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        sample: int = 8,
+        seed: int = 0,
+        samples: int = 50,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.sample = sample
+        self.seed = seed
+        self.samples = samples
+        self.contamination = contamination
+
+
+class LOF(Detector):
+    """Local outlier factor (Breunig et al. 2000).
+
+    Wraps the scorer kind "lof".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    neighbours : 1 to 10000; default 20
+        how many make a neighbourhood, or all other rows where there are fewer
+    identical : "leave-out", "count"; default "leave-out"
+        the first training row that is identical to a scored row: leave-out, so that training rows score as such; or
+        count it among the neighbours
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: those that score above 1.5
+    """
+
+    _kind: ClassVar[str] = "lof"
+    _border: ClassVar[float | None] = 1.5
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        neighbours: int = 20,
+        identical: Literal["leave-out", "count"] = "leave-out",
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.neighbours = neighbours
+        self.identical = identical
+        self.contamination = contamination
+
+
+class Mahalanobis(Detector):
+    """Mahalanobis distance to the mean.
+
+    Wraps the scorer kind "mahalanobis".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "mahalanobis"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.contamination = contamination
+
+
+class OneClassSVM(Detector):
+    """One-class support vector machine (Schoelkopf et al. 2001).
+
+    Wraps the scorer kind "ocsvm".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    nu : 1e-09 to 1; default 0.5
+        at most this share of the training rows lies outside, and at least this share are support vectors
+    gamma : 0 to 1e+100; default 0.0
+        the kernel is exp(-gamma |x - y|^2); 0: 1 / (columns x variance of all values)
+    tolerance : 1e-10 to 1; default 0.001
+        training stops where no pair gains more than this
+    cache_mb : 0 to 1e+09; default 200.0
+        megabytes of kernel rows that training keeps, and two rows at least
+    max_iterations : 0 to 1e+12; default 0
+        of training; 0: no limit
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: those that score above 0.0
+    """
+
+    _kind: ClassVar[str] = "ocsvm"
+    _border: ClassVar[float | None] = 0.0
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        nu: float = 0.5,
+        gamma: float = 0.0,
+        tolerance: float = 0.001,
+        cache_mb: float = 200.0,
+        max_iterations: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.nu = nu
+        self.gamma = gamma
+        self.tolerance = tolerance
+        self.cache_mb = cache_mb
+        self.max_iterations = max_iterations
+        self.contamination = contamination
+
+
+class PCA(Detector):
+    """What principal components leave of a row (Shyu et al. 2003).
+
+    Wraps the scorer kind "pca".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    components : 0 to 4095; default 0
+        that explain a row, columns - 1 at most; 0: as many as option variance asks for
+    variance : 0.01 to 1; default 0.9
+        share that the components explain at least
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "pca"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        components: int = 0,
+        variance: float = 0.9,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.components = components
+        self.variance = variance
+        self.contamination = contamination
+
+
+class REPEN(Detector):
+    """Learned representation for nearest neighbours in samples (Pang et al. 2018).
+
+    Wraps the scorer kind "repen".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    outputs : 1 to 1024; default 20
+        columns of the representation
+    sample : 1 to 65536; default 8
+        rows of each sample, or all where there are fewer
+    samples : 1 to 10000; default 50
+        over which the mean is taken
+    steps : 1 to 1e+09; default 600
+        of training
+    batch : 1 to 65536; default 256
+        triplets of a step
+    rate : 1e-09 to 10; default 0.001
+        of Adam
+    margin : 1e-06 to 1e+12; default 1000.0
+        by which squares of distances should differ
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "repen"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        outputs: int = 20,
+        sample: int = 8,
+        samples: int = 50,
+        steps: int = 600,
+        batch: int = 256,
+        rate: float = 0.001,
+        margin: float = 1000.0,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.outputs = outputs
+        self.sample = sample
+        self.samples = samples
+        self.steps = steps
+        self.batch = batch
+        self.rate = rate
+        self.margin = margin
+        self.seed = seed
+        self.contamination = contamination
+
+
+class SamplingDistance(Detector):
+    """Distance to the nearest row of one small sample (Sugiyama & Borgwardt 2013).
+
+    Wraps the scorer kind "sp".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    sample : 1 to 1e+06; default 20
+        rows, or all where there are fewer
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "sp"
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        sample: int = 20,
+        seed: int = 0,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.sample = sample
+        self.seed = seed
+        self.contamination = contamination

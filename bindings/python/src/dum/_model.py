@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: MIT
+"""Heads and scorers."""
+
+import os
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from dum._array import DOUBLES, FLOATS, rows_of
+from dum._context import Context, Path, default_context, struct, text
+from dum._dataset import Dataset
+from dum._dum import ffi, lib
+from dum._error import Cancelled, check, check_called_back, fail
+from dum._fit import ProgressCallback, watching
+from dum._params import Option, Param, head_params, scorer_params
+
+
+def _restore(cls: Any, data: bytes) -> Any:
+    return cls.from_bytes(data)
+
+
+def _again(cls: Any, arguments: tuple[Any, ...], options: dict[str, Option]) -> Any:
+    return cls(*arguments, **options)
+
+
+class _Model:
+    """A fit makes a new handle and puts it in the old one's place at the end: threads that use the old one
+    meanwhile are safe, and a fit that fails leaves everything as it was."""
+
+    _noun: ClassVar[str]
+
+    def __init__(self, params: list[Param], options: dict[str, Option], context: Context | None) -> None:
+        self._context = context or default_context()
+        known = [param.name for param in params]
+        # An option such as preset sets those below it: the table's order, not the caller's.
+        self._options = dict(sorted(options.items(), key=lambda o: known.index(o[0]) if o[0] in known else -1))
+        self._params = params
+        self._handle = self._fresh()
+
+    def _call(self, verb: str, *arguments: Any) -> int:
+        return int(getattr(lib, f"dum_{self._noun}_{verb}")(*arguments))
+
+    def _create(self, out: Any) -> int:
+        raise NotImplementedError
+
+    def _own(self, pointer: Any) -> Any:
+        return ffi.gc(pointer, getattr(lib, f"dum_{self._noun}_destroy"))
+
+    def _fresh(self) -> Any:
+        out = ffi.new(f"dum_{self._noun} **")
+        check(self._create(out))
+        handle = self._own(out[0])
+        for name, value in self._options.items():
+            if isinstance(value, str):
+                check(self._call("set_text", handle, name.encode(), value.encode()))
+            else:
+                try:
+                    number = float(value)
+                except (TypeError, ValueError):
+                    raise TypeError(f"option {name} is {value!r}, expected a number or a text") from None
+                check(self._call("set_number", handle, name.encode(), number))
+        return handle
+
+    def _copy(self) -> Any:
+        out = ffi.new(f"dum_{self._noun} **")
+        data = self.to_bytes()
+        check(self._call("load_memory", self._context._handle, data, len(data), out))
+        return self._own(out[0])
+
+    @classmethod
+    def _loaded(cls, pointer: Any, context: Context) -> Self:
+        made = cls.__new__(cls)
+        made._context = context
+        made._handle = made._own(pointer)
+        made._params = made._table()
+        made._options = made.options
+        return made
+
+    def _table(self) -> list[Param]:
+        raise NotImplementedError
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """Every option and its value."""
+        values: dict[str, Option] = {}
+        for param in self._params:
+            if param.type == "text":
+                value = ffi.new("char **")
+                check(self._call("get_text", self._handle, param.name.encode(), value))
+                values[param.name] = text(value[0])
+            else:
+                number = ffi.new("double *")
+                check(self._call("get_number", self._handle, param.name.encode(), number))
+                values[param.name] = int(number[0]) if param.type == "integer" else float(number[0])
+        return values
+
+    @property
+    def cols(self) -> int:
+        """Columns of the input; 0 before fit."""
+        return self._call("cols", self._handle)
+
+    @property
+    def fitted(self) -> bool:
+        return self.cols > 0
+
+    def fit(
+        self,
+        x: Any,
+        *,
+        pairs: Any = None,
+        progress: bool | ProgressCallback = False,
+        max_seconds: float = 0,
+        warm_start: bool = False,
+        checkpoint_path: Path | None = None,
+        checkpoint_epochs: int = 0,
+        checkpoint: Callable[[bytes], object] | None = None,
+        resume: bool = False,
+        resume_from: bytes | None = None,
+    ) -> Self:
+        """Fits to the rows of x. `progress`: True for a bar (tqdm), or a function that is given a Progress after
+        every step; where that returns something true, where max_seconds have passed, and at Ctrl-C, the fit stops
+        within a step and what there is so far is kept."""
+        data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
+        second = pairs if pairs is None or isinstance(pairs, Dataset) else Dataset(pairs, context=self._context)
+        handle = self._copy() if warm_start and self.fitted else self._fresh()
+        options = struct("dum_fit_options")
+        keep: list[Any] = []
+        if second is not None:
+            options.pairs = second._handle
+        if checkpoint_path is not None:
+            keep.append(ffi.new("char[]", os.fsencode(checkpoint_path)))
+            options.checkpoint_path = keep[-1]
+        if checkpoint is not None:
+            keep.append(ffi.new_handle(checkpoint))
+            options.checkpoint, options.checkpoint_user = lib.dum_py_checkpoint, keep[-1]
+        if resume_from is not None:
+            keep.append(ffi.from_buffer(resume_from))
+            options.resume_from, options.resume_size = keep[-1], len(resume_from)
+        options.max_seconds, options.warm_start = max_seconds, bool(warm_start)
+        options.checkpoint_epochs, options.resume = checkpoint_epochs, bool(resume)
+        with watching(progress) as watch:
+            keep.append(ffi.new_handle(watch))
+            options.progress, options.progress_user = lib.dum_py_progress, keep[-1]
+            status = self._call("fit", handle, data._handle, options)
+        if status >= 0 and self._call("cols", handle) > 0:
+            self._handle = handle
+        if not check_called_back(status) and self._handle is not handle:
+            raise Cancelled("the fit was stopped before there was anything to keep")
+        return self
+
+    def save(self, path: Path) -> None:
+        """Writes the model file: the old one or the new one is there, never a part."""
+        check(self._call("save", self._handle, os.fsencode(path)))
+
+    @classmethod
+    def load(cls, path: Path, *, context: Context | None = None) -> Self:
+        context = context or default_context()
+        out = ffi.new(f"dum_{cls._noun} **")
+        check_called_back(getattr(lib, f"dum_{cls._noun}_load")(context._handle, os.fsencode(path), out))
+        return cls._loaded(out[0], context)
+
+    def to_bytes(self) -> bytes:
+        """The model file, in memory."""
+        size = ffi.new("size_t *")
+        handle = self._handle
+        check(self._call("save_memory", handle, ffi.NULL, 0, size))
+        data = bytearray(size[0])
+        check(self._call("save_memory", handle, ffi.from_buffer(data), len(data), size))
+        return bytes(data)
+
+    @classmethod
+    def from_bytes(cls, data: Any, *, context: Context | None = None) -> Self:
+        context = context or default_context()
+        out = ffi.new(f"dum_{cls._noun} **")
+        buffer = ffi.from_buffer(data)
+        check_called_back(getattr(lib, f"dum_{cls._noun}_load_memory")(context._handle, buffer, len(buffer), out))
+        return cls._loaded(out[0], context)
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.fitted:
+            return _restore, (type(self), self.to_bytes())
+        return _again, (type(self), self._arguments(), self._options)
+
+    def __repr__(self) -> str:
+        usual = {param.name: param.default for param in self._params}
+        changed = [f"{name}={value!r}" for name, value in self.options.items() if value != usual[name]]
+        return f"{type(self).__name__}({', '.join([repr(a) for a in self._arguments()] + changed)})"
+
+
+class Head(_Model):
+    """The network that predicts how uncertain an embedding is. Options: docs/options.md, from `preset` on."""
+
+    _noun = "head"
+
+    def __init__(self, *, context: Context | None = None, **options: Option) -> None:
+        super().__init__(head_params(), options, context)
+
+    def _create(self, out: Any) -> int:
+        return int(lib.dum_head_create(self._context._handle, out))
+
+    def _table(self) -> list[Param]:
+        return head_params()
+
+    def log_variance(self, x: Any) -> npt.NDArray[np.float32]:
+        """log sigma^2 of each row, in the head's scaled space: rows x 1 (circular) or rows x columns."""
+        handle = self._handle
+        pointer, rows, cols, stride, _keep = rows_of(x)
+        out = np.empty((rows, lib.dum_head_log_variance_cols(handle)), dtype=np.float32)
+        check(lib.dum_head_log_variance(handle, pointer, rows, cols, stride, ffi.from_buffer(FLOATS, out)))
+        return out
+
+
+class Scorer(_Model):
+    """Any kind of scorer, as the library has it: higher scores are more anomalous."""
+
+    _noun = "scorer"
+
+    def __init__(self, kind: str = "dum", *, context: Context | None = None, **options: Option) -> None:
+        self._kind = kind
+        super().__init__(scorer_params(kind), options, context)
+
+    def _create(self, out: Any) -> int:
+        return int(lib.dum_scorer_create(self._context._handle, self._kind.encode(), out))
+
+    def _table(self) -> list[Param]:
+        self._kind = text(lib.dum_scorer_kind(self._handle))
+        return scorer_params(self._kind)
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return (self._kind,)
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
+    def names(self) -> list[str] | None:
+        """The names of the columns that it was fitted to, where they had some."""
+        handle = self._handle
+        found = [lib.dum_scorer_feature_name(handle, col) for col in range(lib.dum_scorer_cols(handle))]
+        return [text(name) for name in found] if found and found[0] != ffi.NULL else None
+
+    def score(self, x: Any) -> npt.NDArray[np.float64]:
+        """One number a row, higher = more anomalous. A row's score does not depend on the rows beside it. Columns
+        that have names (a data frame, a dataset) must have those of the training rows."""
+        handle = self._handle
+        if type(x) is np.ndarray:
+            pointer, rows, cols, stride, _keep = rows_of(x)
+            out = np.empty(rows)
+            status = lib.dum_scorer_score(handle, pointer, rows, cols, stride, ffi.from_buffer(DOUBLES, out))
+            if status:
+                fail(status)
+            return out
+        data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
+        out = np.empty(data.rows)
+        check_called_back(lib.dum_scorer_score_dataset(handle, data._handle, ffi.from_buffer(DOUBLES, out)))
+        return out
+
+    def explain(self, x: Any) -> npt.NDArray[np.float32]:
+        """Each feature's share of each row's score; a row sums to 1. Not every kind can."""
+        pointer, rows, cols, stride, _keep = rows_of(x)
+        share = np.empty((rows, cols), dtype=np.float32)
+        into = ffi.from_buffer(FLOATS, share)
+        check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, into, ffi.NULL))
+        return share
+
+    def deviation(self, x: Any) -> npt.NDArray[np.float32]:
+        """Kind dum: the predicted standard deviation of each feature, in the feature's own unit."""
+        pointer, rows, cols, stride, _keep = rows_of(x)
+        share, out = np.empty((2, rows, cols), dtype=np.float32)
+        into = ffi.from_buffer(FLOATS, share), ffi.from_buffer(FLOATS, out)
+        check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, *into))
+        return out
+
+    def calibrate(self, held_out: Any) -> Self:
+        """Keeps the scores of rows that are normal and were not trained on, for threshold and pvalue."""
+        data = held_out if isinstance(held_out, Dataset) else Dataset(held_out, context=self._context)
+        handle = self._copy()
+        check_called_back(lib.dum_scorer_calibrate(handle, data._handle))
+        self._handle = handle
+        return self
+
+    @property
+    def calibration_count(self) -> int:
+        return int(lib.dum_scorer_calibration_count(self._handle))
+
+    def threshold(self, false_alarm_rate: float) -> float:
+        """What a new normal row scores above with at most this probability (split conformal)."""
+        out = ffi.new("double *")
+        check(lib.dum_scorer_threshold(self._handle, false_alarm_rate, out))
+        return float(out[0])
+
+    def pvalue(self, scores: Any) -> npt.NDArray[np.float64]:
+        """Conformal p-values of scores: how usual such a score is among normal rows."""
+        p = np.array(scores, dtype=np.float64, ndmin=1, order="C")
+        into = ffi.from_buffer(DOUBLES, p)
+        check(lib.dum_scorer_pvalue(self._handle, into, p.size, into))
+        return p
+
+
+class ModelInfo(NamedTuple):
+    """What a model file says of itself."""
+
+    format: int
+    min_reader: int
+    writer: str
+    kind: str
+    sha256: str
+
+
+def inspect_model(path: Path) -> ModelInfo:
+    """Checks a model file, and reads what it says of itself."""
+    info = struct("dum_model_info")
+    check(lib.dum_model_inspect(default_context()._handle, os.fsencode(path), info))
+    return ModelInfo(info.format, info.min_reader, text(info.writer), text(info.kind), text(info.sha256))

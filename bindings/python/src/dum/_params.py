@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""The kinds of scorers, and the options of scorers and heads."""
+
+from typing import Any, NamedTuple
+
+from dum._context import struct, text
+from dum._dum import ffi, lib
+from dum._error import check
+
+Option = str | float
+
+
+class Param(NamedTuple):
+    """One option of a head or of a kind of scorer."""
+
+    name: str
+    type: str
+    """integer, real or text"""
+    default: Option
+    min: float
+    max: float
+    choices: tuple[str, ...]
+    help: str
+
+
+def _describe(info: Any) -> Param:
+    kind = {1: "integer", 2: "real", 3: "text"}[info.type]
+    default: Option
+    if kind == "text":
+        default = text(info.default_text)
+    else:
+        default = int(info.default_number) if kind == "integer" else float(info.default_number)
+    choices = tuple(text(info.choices).split("|")) if info.choices != ffi.NULL else ()
+    return Param(text(info.name), kind, default, info.min, info.max, choices, text(info.help))
+
+
+def scorer_kinds() -> list[str]:
+    return [text(lib.dum_scorer_kind_name(i)) for i in range(lib.dum_scorer_kind_count())]
+
+
+def scorer_params(kind: str) -> list[Param]:
+    """The options of a kind of scorer."""
+    found = []
+    for i in range(max(lib.dum_scorer_param_count(kind.encode()), 1)):
+        info = struct("dum_param_info")
+        check(lib.dum_scorer_param_get(kind.encode(), i, info))
+        found.append(_describe(info))
+    return found
+
+
+def head_params() -> list[Param]:
+    """The options of a head."""
+    found = []
+    for i in range(lib.dum_head_param_count()):
+        info = struct("dum_param_info")
+        check(lib.dum_head_param_get(i, info))
+        found.append(_describe(info))
+    return found

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Tests the binding in a virtual environment of its own: the wheel with libdum's C sources and BLIS inside, then one
+# against an installed libdum. tests/run.sh calls it, after it has built libdum.
+#   run.sh BUILD FOLDER    BUILD: a build folder of libdum; FOLDER: for what is made here
+set -eu
+build=$(cd "$1" && pwd)
+mkdir -p "$2"
+folder=$(cd "$2" && pwd)
+cd "$(dirname "$0")/.."
+
+# As installed, for pkg-config.
+root=$folder/root
+rm -rf "$root"
+DESTDIR=$root meson install -C "$build" --no-rebuild --quiet
+pc=$(find "$root" -name dum.pc)
+sed -i "s|^prefix=|prefix=$root|" "$pc"
+
+python3 -m venv "$folder/venv"
+PATH=$folder/venv/bin:$PATH
+export PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1
+if ! pip install -q --retries 2 --timeout 20 -r tests/requirements.txt; then
+    echo "bindings/python/tests/run.sh: the packages of tests/requirements.txt cannot be installed: is the Python" \
+        "index reachable (PIP_INDEX_URL, proxy)? The tests of the Python binding did not run." >&2
+    exit 1
+fi
+wheel() {
+    rm -rf "${folder:?}/$1"
+    pip wheel -q --no-build-isolation --no-deps . -w "$folder/$1" \
+        "--config-settings=setup-args=$2" "--config-settings=build-dir=$folder/$1-build"
+}
+
+# libdum and BLIS inside.
+wheel built-in --force-fallback-for=dum
+auditwheel repair -w "$folder/built-in/repaired" "$folder"/built-in/*.whl
+pip install -q --no-deps --force-reinstall "$folder"/built-in/repaired/*.whl
+mypy
+mypy --strict tests/hints.py
+ruff check .
+ruff format --check .
+DUM_TOOL=$build/examples/dum PYTHONMALLOC=debug pytest -q
+
+# Nothing but what the wheel asks for.
+python3 -m venv --clear "$folder/clean"
+"$folder/clean/bin/pip" install -q -c tests/requirements.txt "$folder"/built-in/repaired/*.whl
+"$folder/clean/bin/python" tests/installed.py dum.libs
+
+# An installed libdum.
+PKG_CONFIG_PATH=$(dirname "$pc") wheel system --wrap-mode=nofallback
+"$folder/clean/bin/pip" install -q --no-deps --force-reinstall "$folder"/system/*.whl
+LD_LIBRARY_PATH=$(dirname "$(dirname "$pc")") "$folder/clean/bin/python" tests/installed.py libdum.so

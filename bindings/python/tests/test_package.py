@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""What is generated is up to date; what the pages show works; C and Python give the same bits."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import safetensors
+
+import dum
+from dum._dum import lib
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[2]
+
+
+def test_classes_are_up_to_date():
+    done = subprocess.run(
+        [sys.executable, HERE.parent / "tools/kinds.py", "--check"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_function_of_the_header_is_there():
+    names = set(
+        re.findall(r"\b(dum_\w+)\(", re.sub(r"/\*.*?\*/", "", (ROOT / "include/dum.h").read_text(), flags=re.DOTALL))
+    )
+    assert len(names) > 60
+    assert not [name for name in names if not hasattr(lib, name)]
+    statuses = set(re.findall(r"DUM_ERR_\w+ = (-\d+)", (ROOT / "include/dum.h").read_text()))
+    assert statuses | {"1"} == {str(kind.status) for kind in dum.Error.__subclasses__()}
+    assert dum.__version__ == re.search(r'DUM_VERSION "(.*)"', (ROOT / "include/dum.h").read_text())[1]
+
+
+@pytest.mark.parametrize("page", ["docs/python.md", "bindings/python/README.md"])
+def test_pages(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL))
+    assert code
+    exec(compile(code, page, "exec"), {})  # noqa: S102
+
+
+def test_import_is_light():
+    code = "import dum, sys; dum.Scorer('ecod'); assert 'sklearn' not in sys.modules; dum.KNN; dir(dum)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError):
+        dum.Nonesuch  # noqa: B018
+
+
+@pytest.mark.parametrize("kind", dum.scorer_kinds())
+def test_the_tool_gives_the_same_bits(kind, table, tmp_path):
+    tool = os.environ.get("DUM_TOOL")
+    if not tool:
+        pytest.skip("DUM_TOOL does not say where the tool dum is")
+    x = table[0][:200]
+    np.save(tmp_path / "x.npy", x)
+    options = (
+        {"steps": 10} if kind in ("dum", "repen") else {"epochs": 3} if kind in ("autoencoder", "deepsvdd") else {}
+    )
+    settings = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+
+    def run(*words):
+        subprocess.run([tool, *map(str, words)], check=True, capture_output=True)
+
+    run("fit", "--scorer", kind, "--data", tmp_path / "x.npy", "--model", tmp_path / "c.dum", *settings)
+    run("score", "--data", tmp_path / "x.npy", "--model", tmp_path / "c.dum", "--out", tmp_path / "c.npy")
+    scorer = dum.Scorer(kind, **options).fit(x)
+    expected = scorer.score(x)
+    np.testing.assert_array_equal(np.load(tmp_path / "c.npy"), expected)
+    np.testing.assert_array_equal(dum.Scorer.load(tmp_path / "c.dum").score(x), expected)
+    scorer.save(tmp_path / "python.dum")
+    assert (tmp_path / "python.dum").read_bytes() == (tmp_path / "c.dum").read_bytes()
+
+
+@pytest.mark.parametrize("kind", dum.scorer_kinds())
+def test_safetensors_opens_models(kind, table, tmp_path):
+    options = (
+        {"steps": 10} if kind in ("dum", "repen") else {"epochs": 3} if kind in ("autoencoder", "deepsvdd") else {}
+    )
+    dum.Scorer(kind, **options).fit(table[0][:60]).save(tmp_path / "m.dum")
+    with safetensors.safe_open(tmp_path / "m.dum", "numpy") as model:
+        assert model.metadata()["dum.kind"] == f"scorer.{kind}"
+        for name in model.keys():  # noqa: SIM118
+            values = model.get_tensor(name)
+            assert values.size > 0 and np.isfinite(values).all()

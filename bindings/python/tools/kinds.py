@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes src/dum/_kinds.py from the installed library's table of kinds and options: one class a kind.
+Usage: kinds.py            writes it
+       kinds.py --check    only says whether it is up to date (exit code 1 where not)"""
+
+import pathlib
+import sys
+import textwrap
+
+import dum
+
+TARGET = pathlib.Path(__file__).parent.parent / "src" / "dum" / "_kinds.py"
+
+# kind: class, what it is. A kind that is not here gets a name made from its own.
+NAMES = {
+    "abod": ("ABOD", "Angle-based outlier detection among nearest neighbours (Kriegel et al. 2008)"),
+    "autoencoder": ("AutoEncoder", "What an autoencoder cannot rebuild of a row"),
+    "copod": ("COPOD", "Copula-based outlier detection (Li et al. 2020)"),
+    "deepsvdd": ("DeepSVDD", "Deep support vector data description (Ruff et al. 2018)"),
+    "dum": ("DUM", "Deep uncertainty model: a predicted variance (Wu & Goodman 2020)"),
+    "ecod": ("ECOD", "Empirical cumulative distributions (Li et al. 2022)"),
+    "eif": ("ExtendedIsolationForest", "Isolation forest with sloping cuts (Hariri et al. 2019)"),
+    "elliptic": ("EllipticEnvelope", "Robust Mahalanobis distance, FastMCD (Rousseeuw & Van Driessen 1999)"),
+    "ensemble": ("Ensemble", "Weighted mean of other kinds' scores"),
+    "hbos": ("HBOS", "Histograms of the columns (Goldstein & Dengel 2012)"),
+    "iforest": ("IsolationForest", "Isolation forest (Liu, Ting & Zhou 2008)"),
+    "kde": ("KDE", "Kernel density by random features (Rahimi & Recht 2007)"),
+    "knn": ("KNN", "Distance to the k nearest neighbours (Ramaswamy et al. 2000)"),
+    "lesinn": ("LeSiNN", "Mean distance to the nearest of small samples (Pang et al. 2015)"),
+    "lof": ("LOF", "Local outlier factor (Breunig et al. 2000)"),
+    "mahalanobis": ("Mahalanobis", "Mahalanobis distance to the mean"),
+    "ocsvm": ("OneClassSVM", "One-class support vector machine (Schoelkopf et al. 2001)"),
+    "pca": ("PCA", "What principal components leave of a row (Shyu et al. 2003)"),
+    "repen": ("REPEN", "Learned representation for nearest neighbours in samples (Pang et al. 2018)"),
+    "sp": ("SamplingDistance", "Distance to the nearest row of one small sample (Sugiyama & Borgwardt 2013)"),
+}
+
+# Kinds whose scores have a border of their own between usual and unusual, for contamination="auto".
+BORDERS = {"iforest": "0.5", "eif": "0.5", "lof": "1.5", "ocsvm": "0.0"}
+
+HEAD = '''# SPDX-License-Identifier: MIT
+"""One class for each kind of scorer. Made by tools/kinds.py: do not edit."""
+
+from typing import ClassVar, Literal
+
+from dum._detector import Detector
+'''
+
+
+def class_name(kind: str) -> str:
+    name, _ = NAMES.get(kind, (kind.upper() if len(kind) <= 5 else kind.title(), ""))
+    return name.replace("_", "").replace("-", "")
+
+
+def paragraph(text: str, indent: str) -> str:
+    return textwrap.fill(text, 116, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def hint(param: dum.Param) -> str:
+    if param.type == "text":
+        return f"Literal[{', '.join(map(repr_, param.choices))}]"
+    return {"integer": "int", "real": "float"}[param.type]
+
+
+def repr_(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def range_of(param: dum.Param) -> str:
+    if param.type == "text":
+        return ", ".join(repr_(choice) for choice in param.choices)
+    return f"{param.min:g} to {param.max:g}"
+
+
+def class_of(kind: str) -> str:
+    params = dum.scorer_params(kind)
+    title = NAMES.get(kind, ("", f"Kind {kind} (docs/detectors.md)"))[1]
+    border = BORDERS.get(kind)
+    lines = ["", f"class {class_name(kind)}(Detector):", f'    """{title}.', ""]
+    lines += [f'    Wraps the scorer kind "{kind}".', "", "    Parameters", "    ----------"]
+    for param in params:
+        lines.append(f"    {param.name} : {range_of(param)}; default {repr_(param.default)}")
+        lines.append(paragraph(param.help, "        "))
+    lines.append('    contamination : "auto", or a share in (0, 0.5]; default "auto"')
+    auto = "a tenth" if border is None else f"those that score above {border}"
+    lines.append(paragraph(f"share of the training rows that count as anomalous; auto: {auto}", "        "))
+    lines += ['    """', "", f'    _kind: ClassVar[str] = "{kind}"']
+    if border is not None:
+        lines.append(f"    _border: ClassVar[float | None] = {border}")
+    lines += ["", "    def __init__(", "        self,", "        *,"]
+    for param in params:
+        lines.append(f"        {param.name}: {hint(param)} = {repr_(param.default)},")
+    lines.append('        contamination: float | Literal["auto"] = "auto",')
+    lines.append("    ) -> None:")
+    lines += [f"        self.{param.name} = {param.name}" for param in params]
+    lines.append("        self.contamination = contamination")
+    return "\n".join(lines)
+
+
+def module() -> str:
+    kinds = sorted(dum.scorer_kinds())
+    names = ",\n".join(
+        f'    "{name}"' for name in sorted(["Detector", *map(class_name, kinds)], key=lambda n: (not n.isupper(), n))
+    )
+    return HEAD + f"\n__all__ = [\n{names},\n]" + "".join("\n\n" + class_of(kind) for kind in kinds) + "\n"
+
+
+def main() -> int:
+    made = module()
+    if "--check" in sys.argv[1:]:
+        if TARGET.read_text() == made:
+            return 0
+        print("src/dum/_kinds.py differs from the library's kinds and options: run tools/kinds.py", file=sys.stderr)
+        return 1
+    TARGET.write_text(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
