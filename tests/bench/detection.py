@@ -13,7 +13,6 @@ a random 20000 (seed 0). The baselines get z-scored columns (constant ones: 0), 
 never flipped; `folded` is max(AUROC, 1 - AUROC), for comparison with the paper's Table 2.
 """
 import argparse
-import gzip
 import json
 import pathlib
 import re
@@ -27,25 +26,11 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
-MOST_ROWS = 20000
+from common import read_set
+
 # The paper's objective in the paper's training, but for the width: 3 x 4096 is out of a CPU's reach for 58 sets.
 OURS = {"local": [], "poe": ["preset=paper", "width=256"]}
 BASELINES = ["kNN(5)", "kNN(50)", "LOF(20)", "iforest", "Mahalanobis"]
-
-
-def load(path):
-    if path.exists():
-        return np.load(path)
-    with gzip.open(str(path) + ".gz") as file:
-        return np.load(file)
-
-
-def read_set(folder):
-    x, y = load(folder / "X.npy").astype(np.float32), load(folder / "y.npy").astype(int)
-    if len(x) > MOST_ROWS:
-        rows = np.random.default_rng(0).permutation(len(x))[:MOST_ROWS]
-        x, y = x[rows], y[rows]
-    return x, y
 
 
 def split(x, y, protocol):

@@ -9,8 +9,6 @@ FOLDER holds uci/ and adbench/. Prints for each pair: seconds of both, their rat
 at a time; every result is kept in --out, which a later run continues. Medians of three runs where a run is short. A peer that would
 take longer than --limit seconds by what it took for a tenth of the rows is left out. Needs NumPy, scikit-learn, PyOD."""
 import argparse
-import ctypes
-import gzip
 import importlib
 import json
 import os
@@ -20,47 +18,10 @@ import time
 
 import numpy as np
 
+from common import Dum, load
+
 SETS = {"skin": "uci/skin", "covertype": "uci/covertype", "kdd1999": "uci/kdd1999", "mnist": "adbench/tabular-mnist",
         "cifar10-512": "adbench/resnet18-cifar10-0"}
-
-
-class Dum:
-    def __init__(self, path):
-        self.lib = ctypes.CDLL(path)
-        self.lib.dum_error_message.restype = ctypes.c_char_p
-        self.context = ctypes.c_void_p()
-        self.call("dum_context_create", None, ctypes.byref(self.context))
-
-    def call(self, name, *arguments):
-        if getattr(self.lib, name)(*arguments) != 0:
-            raise RuntimeError(self.lib.dum_error_message().decode())
-
-    def kinds(self):
-        self.lib.dum_scorer_kind_name.restype = ctypes.c_char_p
-        return [self.lib.dum_scorer_kind_name(i).decode() for i in range(self.lib.dum_scorer_kind_count())]
-
-    def fit(self, kind, x, options=()):
-        scorer, data = ctypes.c_void_p(), ctypes.c_void_p()
-        self.call("dum_scorer_create", self.context, kind.encode(), ctypes.byref(scorer))
-        for name, value in options:
-            if isinstance(value, str):
-                self.call("dum_scorer_set_text", scorer, name.encode(), value.encode())
-            else:
-                self.call("dum_scorer_set_number", scorer, name.encode(), ctypes.c_double(value))
-        self.call("dum_dataset_from_memory", self.context, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(x)),
-                  ctypes.c_int32(x.shape[1]), ctypes.c_int64(0), ctypes.byref(data))
-        self.call("dum_scorer_fit", scorer, data, None)
-        self.lib.dum_dataset_destroy(data)
-        return scorer
-
-    def score(self, scorer, x):
-        scores = np.empty(len(x))
-        self.call("dum_scorer_score", scorer, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(len(x)),
-                  ctypes.c_int32(x.shape[1]), ctypes.c_int64(0), scores.ctypes.data_as(ctypes.c_void_p))
-        return scores
-
-    def destroy(self, scorer):
-        self.lib.dum_scorer_destroy(scorer)
 
 
 # Kind: module, class, and what makes it comparable. Of PyOD's deep ones as many epochs as libdum's default.
@@ -105,13 +66,6 @@ def median_time(action, most=3):
         result = action()
         times.append(time.perf_counter() - begin)
     return statistics.median(times), result
-
-
-def load(path):
-    if path.exists():
-        return np.load(path)
-    with gzip.open(str(path) + ".gz") as file:
-        return np.load(file)
 
 
 def one_row(action, rows, most=200):

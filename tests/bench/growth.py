@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from detectors import Dum
+from common import Dum
 
 ROWS = [1000, 10000, 100000, 1000000]
 
