@@ -5,8 +5,7 @@
 
 static const dumi_param *param(int32_t index)
 {
-    (void)index;
-    return &dumi_scorer_holdout;
+    return index == DUMI_SCORER_HOLDOUT ? &dumi_scorer_holdout : &dumi_scorer_scaling;
 }
 
 static double fourth_powers(const dumi_fitting *f, const double *mean)
@@ -51,7 +50,8 @@ static dum_status fit(dumi_fitting *f, void **state)
 
 const dumi_scorer_kind dumi_scorer_mahalanobis = {
     .name = "mahalanobis",
-    .params = {"scorer mahalanobis", DUMI_SCORER_PARAMS, param},
+    .params = {"scorer mahalanobis", DUMI_SCALED_PARAMS, param},
+    .scales = true, /* what shrinks the covariance goes by the columns' mean variance */
     .fit_rows = fit,
     .layout = &dumi_ellipsoid_layout,
     .row = dumi_ellipsoid_row,

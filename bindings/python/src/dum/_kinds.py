@@ -836,6 +836,8 @@ class Mahalanobis(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -846,9 +848,11 @@ class Mahalanobis(Detector):
         self,
         *,
         holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
+        self.scaling = scaling
         self.contamination = contamination
 
 
