@@ -238,6 +238,20 @@ START_TEST(failing_allocations)
 }
 END_TEST
 
+START_TEST(ensembles_take_every_kind)
+{
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_scorer *scorer;
+    double weight;
+    ck_ok(dum_scorer_create(context, "ensemble", &scorer));
+    for (int kind = 0; kind < dum_scorer_kind_count(); kind++)
+        if (!is(kind, "ensemble"))
+            ck_ok(dum_scorer_get_number(scorer, dum_scorer_kind_name(kind), &weight));
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kinds");
@@ -247,6 +261,7 @@ int main(void)
     tcase_add_loop_test(cases, bad_input, 0, kinds);
     tcase_add_loop_test(cases, shares_and_thresholds, 0, kinds);
     tcase_add_loop_test(cases, failing_allocations, 0, kinds);
+    tcase_add_test(cases, ensembles_take_every_kind);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
