@@ -5,7 +5,7 @@
 #   tests/run.sh [gcc|clang|asan|tsan|lint|python]...    all of them if none is named
 set -eu
 cd "$(dirname "$0")/.."
-tests/packages.sh meson ninja-build pkg-config gcc g++ clang clang-format clang-tidy libc6-dev check \
+tests/packages.sh git meson ninja-build pkg-config gcc g++ clang clang-format clang-tidy libc6-dev check \
     libblis-serial-dev python3 python3-dev python3-venv abigail-tools
 folder=${BUILD_DIR:-build-tests}
 
