@@ -5,7 +5,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stddef.h>
 
 static const dumi_param neighbours = {
     "neighbours", 5,    2,    1000,
@@ -14,20 +13,6 @@ static const dumi_param neighbours = {
 static const dumi_param *param(int32_t index)
 {
     return dumi_near_param(index, &neighbours);
-}
-
-static const dumi_array arrays[] = {DUMI_NEAR_ARRAY};
-static const dumi_layout layout = {.bytes = sizeof(dumi_near),
-                                   .count = 1,
-                                   .arrays = arrays,
-                                   .ready = dumi_near_ready,
-                                   .release = dumi_near_release};
-
-static dum_status fit(dumi_fitting *f, void **state)
-{
-    void *made;
-    DUMI_TRY(dumi_near_create(f, &layout, &made));
-    return dumi_state_ready(f->values, made, state);
 }
 
 /* (a - x).(b - x) */
@@ -79,7 +64,7 @@ const dumi_scorer_kind dumi_scorer_abod = {
     .name = "abod",
     .params = {"scorer abod", DUMI_NEAR_PARAMS, param},
     .scales = true,
-    .fit_rows = fit,
-    .layout = &layout,
+    .fit_rows = dumi_near_fit,
+    .layout = &dumi_near_layout,
     .score = score,
 };

@@ -53,12 +53,6 @@ typedef struct {
     int32_t rows;
 } training;
 
-static void load(void *user, int64_t step, float *x)
-{
-    const training *t = user;
-    dumi_net_load_rows(t->f, t->rows, (uint64_t)t->f->values[SEED], step, x);
-}
-
 /* The mean square of what differs. */
 static double loss(void *user, const float *x, const float *out, float *d_out)
 {
@@ -89,7 +83,7 @@ static dum_status fit(dumi_fitting *f, void **state)
                                  .steps = (int64_t)f->values[EPOCHS] * (f->count / user.rows),
                                  .rate = f->values[RATE],
                                  .biases = true,
-                                 .load = load,
+                                 .seed = (uint64_t)f->values[SEED],
                                  .loss = loss,
                                  .user = &user};
     dumi_net_init(net, (uint64_t)f->values[SEED]);

@@ -117,13 +117,13 @@ dum_status dum_scorer_threshold(const dum_scorer *scorer, double false_alarm_rat
     return DUM_OK;
 }
 
-/* How many calibration scores are less than this one. */
-static int64_t count_below(const dum_scorer *scorer, double score)
+int64_t dumi_scorer_count_below(const dum_scorer *scorer, double score, bool at)
 {
     int64_t low = 0, high = scorer->calibration_count;
     while (low < high) {
         const int64_t middle = low + (high - low) / 2;
-        if (scorer->calibration[middle] < score)
+        const double other = scorer->calibration[middle];
+        if (other < score || (at && other == score))
             low = middle + 1;
         else
             high = middle;
@@ -141,6 +141,6 @@ dum_status dum_scorer_pvalue(const dum_scorer *scorer, const double *scores, int
         DUMI_REQUIRE(!isnan(scores[i]), DUM_ERR_NONFINITE, "scores[%lld] is NaN", (long long)i);
     const int64_t count = scorer->calibration_count;
     for (int64_t i = 0; i < n; i++)
-        p[i] = (double)(1 + count - count_below(scorer, scores[i])) / (double)(1 + count);
+        p[i] = (double)(1 + count - dumi_scorer_count_below(scorer, scores[i], false)) / (double)(1 + count);
     return DUM_OK;
 }

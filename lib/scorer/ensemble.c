@@ -135,23 +135,9 @@ done:
 /* The share of training scores below, those equal counting half. */
 static double rank_of(const dum_scorer *m, double score)
 {
-    int64_t low = 0, high = m->calibration_count;
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (m->calibration[middle] < score)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    const int64_t below = low;
-    for (high = m->calibration_count; low < high;) {
-        const int64_t middle = low + (high - low) / 2;
-        if (m->calibration[middle] <= score)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return 0.5 * (double)(below + low) / (double)m->calibration_count;
+    const int64_t below = dumi_scorer_count_below(m, score, false),
+                  up_to = dumi_scorer_count_below(m, score, true);
+    return 0.5 * (double)(below + up_to) / (double)m->calibration_count;
 }
 
 static double opinion(const double *values, const ensemble *e, int32_t i, double score)

@@ -4,7 +4,6 @@
 #include "scorer/near.h"
 
 #include <math.h>
-#include <stddef.h>
 
 enum { METHOD = DUMI_NEAR_PARAMS, PARAMS };
 enum { LARGEST, MEAN, MEDIAN };
@@ -24,20 +23,6 @@ static const dumi_param neighbours =
 static const dumi_param *param(int32_t index)
 {
     return index == METHOD ? &method : dumi_near_param(index, &neighbours);
-}
-
-static const dumi_array arrays[] = {DUMI_NEAR_ARRAY};
-static const dumi_layout layout = {.bytes = sizeof(dumi_near),
-                                   .count = 1,
-                                   .arrays = arrays,
-                                   .ready = dumi_near_ready,
-                                   .release = dumi_near_release};
-
-static dum_status fit(dumi_fitting *f, void **state)
-{
-    void *made;
-    DUMI_TRY(dumi_near_create(f, &layout, &made));
-    return dumi_state_ready(f->values, made, state);
 }
 
 static double largest(const void *state, const float *x, const dumi_neighbour *found, int32_t count)
@@ -75,8 +60,8 @@ const dumi_scorer_kind dumi_scorer_knn = {
     .name = "knn",
     .params = {"scorer knn", PARAMS, param},
     .scales = true,
-    .fit_rows = fit,
-    .layout = &layout,
+    .fit_rows = dumi_near_fit,
+    .layout = &dumi_near_layout,
     .score = score,
     .explain = dumi_near_explain,
 };

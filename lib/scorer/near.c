@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "scorer/near.h"
 
+#include <stddef.h>
+
 static const dumi_param identical = {"identical",
                                      0,
                                      0,
@@ -49,6 +51,20 @@ dum_status dumi_near_create(dumi_fitting *f, const dumi_layout *layout, void **s
     s->rows = f->rows;
     f->rows = NULL;
     return DUM_OK;
+}
+
+static const dumi_array arrays[] = {DUMI_NEAR_ARRAY};
+const dumi_layout dumi_near_layout = {.bytes = sizeof(dumi_near),
+                                      .count = 1,
+                                      .arrays = arrays,
+                                      .ready = dumi_near_ready,
+                                      .release = dumi_near_release};
+
+dum_status dumi_near_fit(dumi_fitting *f, void **state)
+{
+    void *made;
+    DUMI_TRY(dumi_near_create(f, &dumi_near_layout, &made));
+    return dumi_state_ready(f->values, made, state);
 }
 
 typedef struct {

@@ -30,6 +30,10 @@ typedef struct {
 dum_status dumi_near_ready(const double *values, void *state);
 void dumi_near_release(void *state);
 
+/* Of kinds that keep nothing but the rows: their layout and fit. */
+extern const dumi_layout dumi_near_layout;
+dum_status dumi_near_fit(dumi_fitting *f, void **state);
+
 /* A state whose rows are the training rows; `ready` has not been called. */
 dum_status dumi_near_create(dumi_fitting *f, const dumi_layout *layout, void **state);
 

@@ -48,6 +48,7 @@ dum_status dumi_net_ready(const double *values, void *state)
 }
 
 typedef struct {
+    const dumi_fitting *f;
     dum_context *context;
     const dumi_backend *backend;
     const dumi_net *net;
@@ -101,13 +102,26 @@ static void trainer_destroy(trainer *r)
         r->backend->stream_destroy(r->stream);
 }
 
+static void load_rows(const dumi_fitting *f, int32_t rows, uint64_t seed, int64_t step, float *x)
+{
+    const int64_t steps = f->count / rows, epoch = step / steps, first = step % steps * rows;
+    for (int32_t i = 0; i < rows; i++) {
+        const int64_t row = (int64_t)dumi_permute((uint64_t)f->count, (uint64_t)(first + i), seed,
+                                                  DUMI_RNG_ORDER, (uint32_t)epoch);
+        memcpy(x + (int64_t)i * f->cols, f->rows + row * f->cols, (size_t)f->cols * sizeof *x);
+    }
+}
+
 static dum_status one_step(trainer *r, int64_t step)
 {
     const dumi_mlp *mlp = &r->net->mlp;
     const dumi_net_training *t = r->t;
     const size_t rows = (size_t)t->rows, in = rows * (size_t)mlp->layers[0].inputs,
                  out = rows * (size_t)mlp->layers[mlp->count - 1].outputs;
-    t->load(t->user, step, r->host_x);
+    if (t->load != NULL)
+        t->load(t->user, step, r->host_x);
+    else
+        load_rows(r->f, t->rows, t->seed, step, r->host_x);
     r->backend->upload(r->stream, r->x, r->host_x, in);
     dumi_mlp_forward(r->stream, r->backend, mlp, r->parameters, NULL, t->rows, r->x, &r->activations);
     DUMI_TRY(r->backend->download(r->stream, r->host_out, r->activations.output, out));
@@ -145,7 +159,7 @@ dum_status dumi_net_finish(const dumi_fitting *f, void *net, dum_status trained,
 
 dum_status dumi_net_train(const dumi_fitting *f, dumi_net *net, const dumi_net_training *t)
 {
-    trainer r = {.context = f->context, .backend = f->context->backend, .net = net, .t = t};
+    trainer r = {.f = f, .context = f->context, .backend = f->context->backend, .net = net, .t = t};
     dum_status stopped = DUM_OK, status;
     DUMI_GO(trainer_create(&r));
     for (int64_t step = 0; step < t->steps && stopped == DUM_OK; step++) {
@@ -157,16 +171,6 @@ dum_status dumi_net_train(const dumi_fitting *f, dumi_net *net, const dumi_net_t
 done:
     trainer_destroy(&r);
     return status;
-}
-
-void dumi_net_load_rows(const dumi_fitting *f, int32_t rows, uint64_t seed, int64_t step, float *x)
-{
-    const int64_t steps = f->count / rows, epoch = step / steps, first = step % steps * rows;
-    for (int32_t i = 0; i < rows; i++) {
-        const int64_t row = (int64_t)dumi_permute((uint64_t)f->count, (uint64_t)(first + i), seed,
-                                                  DUMI_RNG_ORDER, (uint32_t)epoch);
-        memcpy(x + (int64_t)i * f->cols, f->rows + row * f->cols, (size_t)f->cols * sizeof *x);
-    }
 }
 
 /* out = bias + in W, for some of the columns of W. */

@@ -37,7 +37,7 @@ typedef struct {
     double rate, decay; /* of Adam */
     bool biases;
     uint64_t seed;
-    /* x (rows x inputs) of a step. */
+    /* x (rows x inputs) of a step; NULL: the rows, in epochs, each in its own random order. */
     void (*load)(void *user, int64_t step, float *x);
     /* The loss of a batch, and d_out, its gradient by what the net puts out for x. */
     double (*loss)(void *user, const float *x, const float *out, float *d_out);
@@ -49,8 +49,6 @@ void dumi_net_init(dumi_net *net, uint64_t seed);
 dum_status dumi_net_train(const dumi_fitting *f, dumi_net *net, const dumi_net_training *t);
 /* The last act of a fit: what dumi_net_train returned decides whether there is a state. */
 dum_status dumi_net_finish(const dumi_fitting *f, void *net, dum_status trained, void **state);
-/* Rows of a batch of epochs, each in its own random order. */
-void dumi_net_load_rows(const dumi_fitting *f, int32_t rows, uint64_t seed, int64_t step, float *x);
 
 /* What the last hidden layer puts out (`hidden`, DUMI_NET_WIDTH floats, holds it; it is the row where there is none). */
 const float *dumi_net_hidden(const dumi_net *net, const float *row, float *hidden);

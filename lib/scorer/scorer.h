@@ -105,6 +105,8 @@ dum_status dumi_scorer_check_fitted(const dum_scorer *scorer);
 /* kind: the only one that the file may be of, as it says ("scorer.knn"); NULL: any. */
 dum_status dumi_scorer_from_bytes(dum_context *context, const void *bytes, size_t size, const char *kind,
                                   dum_scorer **out);
+/* How many calibration scores are less than this one; `at`: or equal to it. */
+int64_t dumi_scorer_count_below(const dum_scorer *scorer, double score, bool at);
 /* Scores of all rows of a dataset, sorted: what dum_scorer_calibrate keeps. */
 dum_status dumi_scorer_sorted_scores(const dum_scorer *scorer, const dum_dataset *data, double **out);
 
