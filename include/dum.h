@@ -474,7 +474,7 @@ DUM_API DUM_NODISCARD dum_status dum_monitor_get_text(const dum_monitor *monitor
 /* Takes the scores of the reference's rows, in the order in which they came (option "thin" thins them, too); neither
  * scorer nor reference is kept. A monitor that is fitted already
  * begins anew, which is how a reference is replaced. Memory from here on is constant: at most option "keep" scores
- * of the reference, two windows, and 32 KiB. Errors: as dum_scorer_score_dataset; SHAPE (a reference too small for the
+ * of the reference, three windows, and 32 KiB. Errors: as dum_scorer_score_dataset; SHAPE (a reference too small for the
  * wanted rate; the message says how many rows are needed); ARGUMENT (a rate that this test and window cannot have). */
 DUM_API DUM_NODISCARD dum_status dum_monitor_fit(dum_monitor *monitor, const dum_scorer *scorer,
                                                  const dum_dataset *reference);
@@ -519,6 +519,12 @@ typedef struct dum_monitor_state {
 
 /* Reads the state; it sorts the window. Errors: STATE. */
 DUM_API DUM_NODISCARD dum_status dum_monitor_read(const dum_monitor *monitor, dum_monitor_state *state);
+
+/* The rows that weigh most: the highest scores among those that dum_monitor_read describes (the latest rows used, at
+ * most a window), highest first, of equal ones the earlier first. rows and scores have room for `most` (1 to 100); rows
+ * are numbered from 1, as alarm_row is; *count receives how many there are. No allocation. Errors: STATE. */
+DUM_API DUM_NODISCARD dum_status dum_monitor_read_top(const dum_monitor *monitor, int64_t most, int64_t *rows,
+                                                      double *scores, int64_t *count);
 
 /* Ends an alarm: the window is empty and the statistic starts from zero; counts go on, and so does what the tests by
  * rank and "pot" know of the stream up to the alarm. Errors: STATE. */
@@ -621,6 +627,20 @@ typedef struct dum_ttest_result {
  * NONFINITE. */
 DUM_API DUM_NODISCARD dum_status dum_ttest(const double *a, int64_t n_a, const double *b, int64_t n_b,
                                            int32_t kind, dum_ttest_result *out);
+
+enum { DUM_FDR_PLAIN = 0, DUM_FDR_ANY = 1 };
+
+/* Which of n tests have found something, so that of those named, a share of at most `rate` (0 < rate < 1) is expected to
+ * be false. evidence: larger is stronger; one of
+ *  - -log10 p, with DUM_FDR_PLAIN (Benjamini & Hochberg 1995): where the p-values are independent or positively
+ *    dependent; with DUM_FDR_ANY (Benjamini & Yekutieli 2001): whatever the dependence, at the price of a factor
+ *    1 + 1/2 + ... + 1/n;
+ *  - log10 e, with DUM_FDR_PLAIN (e-BH, Wang & Ramdas 2022): whatever the dependence. An e-value has expectation 1 or
+ *    less where there is nothing to find.
+ * Monitors: docs/monitor.md says what to put in. found (n) receives 1 for each that is named, else 0; *count how many.
+ * Errors: ARGUMENT (n < 1, rate, method), NONFINITE (NaN; infinities are ordered as usual). */
+DUM_API DUM_NODISCARD dum_status dum_false_discoveries(const double *evidence, int64_t n, double rate,
+                                                       int32_t method, uint8_t *found, int64_t *count);
 
 #ifdef __cplusplus
 }

@@ -97,6 +97,7 @@ void dumi_monitor_live_destroy(dumi_monitor_live *m)
     dumi_free(context, m->bag);
     dumi_free(context, m->peaks);
     dumi_free(context, m->ring);
+    dumi_free(context, m->ring_rows);
     dumi_free(context, m->scratch);
     dumi_free(context, m);
 }
@@ -110,19 +111,25 @@ static dum_status new_doubles(dum_context *context, int64_t count, double **out)
     return DUM_OK;
 }
 
+static dum_status new_wholes(dum_context *context, int64_t count, int64_t **out)
+{
+    DUMI_TRY(DUMI_NEW(context, *out, count));
+    memset(*out, 0, (size_t)count * sizeof **out);
+    return DUM_OK;
+}
+
 static dum_status make_arrays(dumi_monitor_live *m)
 {
     DUMI_TRY(new_doubles(m->context, m->kept, &m->reference));
     DUMI_TRY(new_doubles(m->context, m->window, &m->ring));
+    DUMI_TRY(new_wholes(m->context, m->window, &m->ring_rows));
     DUMI_TRY(new_doubles(m->context, m->window > DUMI_PEAKS ? m->window : DUMI_PEAKS, &m->scratch));
     if (m->test->tail)
         DUMI_TRY(new_doubles(m->context, DUMI_PEAKS, &m->peaks));
     if (!m->test->ranks)
         return DUM_OK;
     DUMI_TRY(new_doubles(m->context, m->edge_count, &m->edges));
-    DUMI_TRY(DUMI_NEW(m->context, m->bag, DUMI_BINS_OF(m->edge_count)));
-    for (int64_t i = 0; i < DUMI_BINS_OF(m->edge_count); i++)
-        m->bag[i] = 0;
+    DUMI_TRY(new_wholes(m->context, DUMI_BINS_OF(m->edge_count), &m->bag));
     return DUM_OK;
 }
 
@@ -326,6 +333,7 @@ static void take_score(dumi_monitor_live *m, double score)
     if (m->counts.good++ % (int64_t)m->values[DUMI_M_THIN] != 0)
         return;
     m->ring[m->counts.at] = score;
+    m->ring_rows[m->counts.at] = m->counts.rows;
     m->counts.at = (m->counts.at + 1) % m->window;
     m->counts.filled += m->counts.filled < m->window;
     m->counts.used++;
@@ -475,4 +483,40 @@ dum_status dum_monitor_read(const dum_monitor *monitor, dum_monitor_state *state
     s.reference_mean = m->moments.mean;
     s.reference_sd = sqrt(m->moments.squares / (m->moments.rows - 1));
     return dumi_write_struct("state", state, &s, sizeof s, sizeof s);
+}
+
+/* Puts a row where it belongs among the `count` that are there, highest first; the last may fall out. */
+static int64_t insert_row(double score, int64_t row, int64_t most, int64_t *rows, double *scores, int64_t count)
+{
+    int64_t at = count < most ? count : most - 1;
+    for (; at > 0 && score > scores[at - 1]; at--) {
+        scores[at] = scores[at - 1];
+        rows[at] = rows[at - 1];
+    }
+    scores[at] = score;
+    rows[at] = row;
+    return count < most ? count + 1 : count;
+}
+
+dum_status dum_monitor_read_top(const dum_monitor *monitor, int64_t most, int64_t *rows, double *scores,
+                                int64_t *count)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(count);
+    *count = 0;
+    DUMI_TRY(check_fitted(monitor));
+    DUMI_NOT_NULL(rows);
+    DUMI_NOT_NULL(scores);
+    DUMI_REQUIRE(most >= 1 && most <= 100, DUM_ERR_ARGUMENT, "most is %lld, expected 1 to 100",
+                 (long long)most);
+    dumi_monitor_live *m = monitor->live;
+    pthread_mutex_lock(&m->lock);
+    const int64_t filled = m->counts.filled, first = m->counts.at - filled + m->window;
+    for (int64_t i = 0; i < filled; i++) {
+        const int64_t at = (first + i) % m->window;
+        if (*count < most || m->ring[at] > scores[most - 1])
+            *count = insert_row(m->ring[at], m->ring_rows[at], most, rows, scores, *count);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return DUM_OK;
 }

@@ -101,6 +101,7 @@ struct dumi_monitor_live {
 
     double *peaks;
     double *ring, *scratch; /* window scores each; scratch is as large as the peaks at least */
+    int64_t *ring_rows;     /* the numbers of their rows */
     dumi_monitor_counts counts;
     dumi_monitor_sums sums;
 };

@@ -30,6 +30,7 @@ static dum_status write_all(const dumi_monitor_live *m, dumi_model_writer *write
     if (m->test->tail)
         DUMI_TRY(dumi_writer_tensor(writer, "tail.peaks", DUMI_F64, DUMI_PEAKS, 0, m->peaks));
     DUMI_TRY(dumi_writer_tensor(writer, "window", DUMI_F64, m->window, 0, m->ring));
+    DUMI_TRY(dumi_writer_tensor(writer, "window.rows", DUMI_I64, m->window, 0, m->ring_rows));
     DUMI_TRY(dumi_writer_tensor(writer, "state.counts", DUMI_I64, WHOLES, 0, &m->counts));
     return dumi_writer_tensor(writer, "state.sums", DUMI_F64, REALS, 0, &m->sums);
 }
@@ -94,6 +95,7 @@ static dum_status check(const dumi_monitor_live *m)
     DUMI_TRY(check_counts(m));
     DUMI_REQUIRE(m->moments.rows >= 2 && m->moments.rows <= (double)MOST && m->moments.squares >= 0,
                  DUM_ERR_FORMAT, "tensor reference.moments is out of range");
+    DUMI_REQUIRE(in_range(m->ring_rows, m->window), DUM_ERR_FORMAT, "tensor window.rows is out of range");
     DUMI_REQUIRE(is_ascending(m->reference, m->kept), DUM_ERR_FORMAT,
                  "tensor reference.scores is not in ascending order");
     DUMI_REQUIRE(!m->test->ranks ||
@@ -128,6 +130,7 @@ static dum_status read_arrays(dumi_monitor_live *m, const dumi_reader *reader)
     if (m->test->tail)
         DUMI_TRY(dumi_reader_copy(reader, "tail.peaks", DUMI_F64, DUMI_PEAKS, 0, m->peaks));
     DUMI_TRY(dumi_reader_copy(reader, "window", DUMI_F64, m->window, 0, m->ring));
+    DUMI_TRY(dumi_reader_copy(reader, "window.rows", DUMI_I64, m->window, 0, m->ring_rows));
     DUMI_TRY(dumi_reader_copy(reader, "state.counts", DUMI_I64, WHOLES, 0, &m->counts));
     return dumi_reader_copy(reader, "state.sums", DUMI_F64, REALS, 0, &m->sums);
 }

@@ -47,6 +47,27 @@ IS_AT(dum_model_info, format, 8);
 IS_AT(dum_model_info, min_reader, 12);
 IS_AT(dum_model_info, writer, 16);
 IS_AT(dum_model_info, kind, 48);
+IS_AT(dum_monitor_state, rows, 8);
+IS_AT(dum_monitor_state, bad_rows, 16);
+IS_AT(dum_monitor_state, used_rows, 24);
+IS_AT(dum_monitor_state, repeats, 32);
+IS_AT(dum_monitor_state, alarms, 40);
+IS_AT(dum_monitor_state, alarm_row, 48);
+IS_AT(dum_monitor_state, alarm, 56);
+IS_AT(dum_monitor_state, statistic, 64);
+IS_AT(dum_monitor_state, threshold, 72);
+IS_AT(dum_monitor_state, reference_rows, 80);
+IS_AT(dum_monitor_state, reference_mean, 88);
+IS_AT(dum_monitor_state, reference_sd, 96);
+IS_AT(dum_monitor_state, window_rows, 104);
+IS_AT(dum_monitor_state, mean, 112);
+IS_AT(dum_monitor_state, quantile_05, 120);
+IS_AT(dum_monitor_state, median, 128);
+IS_AT(dum_monitor_state, quantile_95, 136);
+IS_AT(dum_monitor_state, t, 144);
+IS_AT(dum_monitor_state, log10_p, 152);
+IS_AT(dum_monitor_state, cohens_d, 160);
+IS_AT(dum_monitor_state, auroc, 168);
 _Static_assert(DUM_ERR_INTERNAL == -15 && DUM_CANCELLED == 1 && DUM_ERR_CHECKSUM == -9,
                "numbers are fixed for ever");
 

@@ -479,6 +479,137 @@ START_TEST(rows)
 }
 END_TEST
 
+/* The rows that weigh most are those of the latest window, highest first, by their numbers; after loading, too. */
+START_TEST(top)
+{
+    enum { WINDOW = 40, MOST = 7, THIN = 3 };
+    dum_context *context = open_context(NULL);
+    dumi_rng rng;
+    dumi_rng_init(&rng, 25, 90, 0);
+    static double scores[REFERENCE];
+    for (int i = 0; i < REFERENCE; i++)
+        scores[i] = draw(&rng, 0);
+    dum_monitor *monitor = make_monitor(context, CUSUM, WINDOW, 100), *loaded;
+    ck_ok(dum_monitor_set_number(monitor, "thin", THIN));
+    ck_ok(dum_monitor_fit_scores(monitor, scores, REFERENCE));
+    int64_t places[MOST], count = 9;
+    double best[MOST];
+    ck_ok(dum_monitor_read_top(monitor, MOST, places, best, &count));
+    ck_assert_int_eq(count, 0);
+    double used[100];
+    int64_t numbers[100], good = 0, in_use = 0;
+    for (int64_t row = 1; row <= 300; row++) {
+        /* Rounded, so that there are ties. */
+        const double score = row % 10 == 4 ? NAN : floor(4 * draw(&rng, 0));
+        ck_ok(dum_monitor_push_scores(monitor, &score, 1, NULL));
+        if (isfinite(score) && good++ % THIN == 0) {
+            used[in_use] = score;
+            numbers[in_use++] = row;
+        }
+        if (row % 50 != 0)
+            continue;
+        size_t size;
+        unsigned char *bytes = save(monitor, &size);
+        ck_ok(dum_monitor_load_memory(context, bytes, size, &loaded));
+        free(bytes);
+        dum_monitor_destroy(monitor);
+        monitor = loaded;
+        ck_ok(dum_monitor_read_top(monitor, MOST, places, best, &count));
+        ck_assert_int_eq(count, MOST);
+        const int64_t first = in_use < WINDOW ? 0 : in_use - WINDOW;
+        for (int k = 0; k < MOST; k++) {
+            /* How many of the window come before it in the order is its place. */
+            int64_t before = 0, at = -1;
+            for (int64_t i = first; i < in_use; i++) {
+                before += used[i] > best[k] || (used[i] >= best[k] && numbers[i] < places[k]);
+                if (numbers[i] == places[k])
+                    at = i;
+            }
+            ck_assert_int_ge(at, first);
+            ck_assert_double_eq(used[at], best[k]);
+            ck_assert_int_eq(before, k);
+        }
+    }
+    ck_ok(dum_monitor_reset(monitor));
+    ck_ok(dum_monitor_push_scores(monitor, scores, 1, NULL));
+    ck_ok(dum_monitor_push_scores(monitor, scores, THIN, NULL));
+    ck_ok(dum_monitor_read_top(monitor, MOST, places, best, &count));
+    ck_assert_int_ge(count, 1);
+    ck_assert_int_gt(places[0], 300);
+    ck_fails(dum_monitor_read_top(monitor, 101, places, best, &count), DUM_ERR_ARGUMENT, "most is 101");
+    ck_fails(dum_monitor_read_top(monitor, 0, places, best, &count), DUM_ERR_ARGUMENT, "most is 0");
+    ck_fails(dum_monitor_read_top(monitor, 1, NULL, best, &count), DUM_ERR_ARGUMENT, "rows is NULL");
+    dum_monitor_destroy(monitor);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* Several monitors: of those named, the share that is named wrongly keeps to the rate, and those that are shifted are
+ * found. One window of each, in 100 rounds; a third of them shifted; by p-value and by e-value. The monitors share
+ * part of their rows' noise, as streams of one plant do. */
+static double share_of_false(dum_context *context, int test, int32_t method, int shifted, double *found_share)
+{
+    enum { MONITORS = 12, ROUNDS = 100, WINDOW = 100, KEPT = 2000 };
+    static double reference[KEPT];
+    double share = 0, found_all = 0;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        double evidence[MONITORS], common[WINDOW];
+        dumi_rng shared;
+        dumi_rng_init(&shared, 26, 91, round);
+        for (int i = 0; i < WINDOW; i++)
+            common[i] = dumi_rng_normal(&shared);
+        for (int k = 0; k < MONITORS; k++) {
+            const uint32_t stream = round * MONITORS + (uint32_t)k;
+            dumi_rng rng;
+            dumi_rng_init(&rng, 26, 92, stream);
+            for (int i = 0; i < KEPT; i++)
+                reference[i] = dumi_rng_normal(&rng);
+            dum_monitor *monitor = make_monitor(context, test, WINDOW, 1);
+            ck_ok(dum_monitor_set_text(monitor, "direction", "up"));
+            ck_ok(dum_monitor_set_number(monitor, "seed", stream));
+            ck_ok(dum_monitor_fit_scores(monitor, reference, KEPT));
+            for (int i = 0; i < WINDOW; i++) {
+                const double score = 0.6 * common[i] + 0.8 * dumi_rng_normal(&rng) + (k < shifted ? 0.7 : 0);
+                ck_ok(dum_monitor_push_scores(monitor, &score, 1, NULL));
+            }
+            evidence[k] = read_state(monitor).statistic;
+            /* The martingale grows by one a row on average. */
+            if (test == MARTINGALE)
+                evidence[k] -= log10(WINDOW);
+            dum_monitor_destroy(monitor);
+        }
+        uint8_t found[MONITORS];
+        int64_t count;
+        ck_ok(dum_false_discoveries(evidence, MONITORS, 0.2, method, found, &count));
+        int wrong = 0;
+        for (int k = shifted; k < MONITORS; k++)
+            wrong += found[k];
+        share += count > 0 ? (double)wrong / (double)count / ROUNDS : 0;
+        found_all += (double)(count - wrong) / ROUNDS;
+    }
+    *found_share = found_all / (shifted > 0 ? shifted : 1);
+    return share;
+}
+
+START_TEST(joint_rate)
+{
+    dum_context *context = open_context(NULL);
+    const int test = _i < 2 ? MANN_WHITNEY : MARTINGALE;
+    const int32_t method = _i == 1 ? DUM_FDR_ANY : DUM_FDR_PLAIN;
+    double found;
+    const double none = share_of_false(context, test, method, 0, &found);
+    const double some = share_of_false(context, test, method, 4, &found);
+    /* Wanted 0.2; a binomial share of 100 rounds is above 0.33 once in a thousand times. */
+    ck_assert_msg(none <= 0.33, "nothing shifted: %g of the rounds", none);
+    ck_assert_msg(some <= 0.33, "4 shifted: %g of those named are not", some);
+    ck_assert_msg(found >= 0.9, "found %g of the shifted", found);
+    /* Each by itself at that rate would be wrong in most rounds. */
+    if (_i == 0)
+        ck_assert_double_gt(none, 0.01);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* Every n-th row only, and the wanted rate is still one of rows pushed. */
 START_TEST(thinned)
 {
@@ -624,6 +755,8 @@ START_TEST(options)
     DUM_INIT(state);
     ck_fails(dum_monitor_read(monitor, &state), DUM_ERR_STATE, "not fitted");
     ck_fails(dum_monitor_reset(monitor), DUM_ERR_STATE, "not fitted");
+    int64_t row, count;
+    ck_fails(dum_monitor_read_top(monitor, 1, &row, &state.mean, &count), DUM_ERR_STATE, "not fitted");
     size_t size;
     ck_fails(dum_monitor_save_memory(monitor, NULL, 0, &size), DUM_ERR_STATE, "not fitted");
     ck_fails(dum_monitor_set_number(monitor, "windows", 9), DUM_ERR_ARGUMENT, "false_alarms");
@@ -647,6 +780,8 @@ int main(void)
     tcase_add_test(cases, same_statistics);
     tcase_add_loop_test(cases, no_allocation, 0, TESTS);
     tcase_add_test(cases, rows);
+    tcase_add_test(cases, top);
+    tcase_add_loop_test(cases, joint_rate, 0, 3);
     tcase_add_test(cases, thinned);
     tcase_add_loop_test(cases, many_threads, 0, TESTS);
     tcase_add_loop_test(cases, failing_allocations, 0, TESTS);

@@ -308,6 +308,59 @@ START_TEST(ttest_edges)
 }
 END_TEST
 
+/* Against the definition: the largest k for which k values are at or below k rate / n. */
+START_TEST(false_discoveries)
+{
+    enum { N = 20 };
+    for (uint32_t round = 0; round < 500; round++) {
+        double p[N], evidence[N], harmonic = 0;
+        for (uint32_t i = 0; i < N; i++) {
+            p[i] = (double)(1 + (round * 7919 + i * 104729 + i * i * round) % 50) / 50;
+            p[i] = i < round % N ? p[i] * p[i] * p[i] : p[i];
+            evidence[i] = -log10(p[i]);
+            harmonic += 1.0 / (i + 1);
+        }
+        for (int32_t method = DUM_FDR_PLAIN; method <= DUM_FDR_ANY; method++) {
+            /* No product of whole fiftieths: nothing hangs on a rounding. */
+            const double rate = 0.2137, level = method == DUM_FDR_ANY ? rate / harmonic : rate;
+            int wanted = 0;
+            for (int k = 1; k <= N; k++) {
+                int below = 0;
+                for (int i = 0; i < N; i++)
+                    below += p[i] <= k * level / N;
+                if (below >= k)
+                    wanted = k;
+            }
+            uint8_t found[N];
+            int64_t count;
+            ck_ok(dum_false_discoveries(evidence, N, rate, method, found, &count));
+            ck_assert_int_eq(count, wanted);
+            for (int i = 0; i < N; i++)
+                ck_assert_int_eq(found[i], wanted > 0 && p[i] <= wanted * level / N);
+        }
+    }
+}
+END_TEST
+
+START_TEST(false_discovery_edges)
+{
+    const double sure[] = {INFINITY, -INFINITY, INFINITY}, bad[] = {1, NAN};
+    uint8_t found[3];
+    int64_t count;
+    ck_ok(dum_false_discoveries(sure, 3, 1e-9, DUM_FDR_ANY, found, &count));
+    ck_assert(count == 2 && found[0] && !found[1] && found[2]);
+    ck_ok(dum_false_discoveries(sure + 1, 1, 0.5, DUM_FDR_PLAIN, found, &count));
+    ck_assert(count == 0 && !found[0]);
+    ck_fails(dum_false_discoveries(bad, 2, 0.1, DUM_FDR_PLAIN, found, &count), DUM_ERR_NONFINITE,
+             "evidence[1] is NaN");
+    ck_fails(dum_false_discoveries(sure, 0, 0.1, DUM_FDR_PLAIN, found, &count), DUM_ERR_ARGUMENT, "n is 0");
+    ck_fails(dum_false_discoveries(sure, 3, 1, DUM_FDR_PLAIN, found, &count), DUM_ERR_ARGUMENT, "rate is 1");
+    ck_fails(dum_false_discoveries(sure, 3, NAN, DUM_FDR_PLAIN, found, &count), DUM_ERR_ARGUMENT, "rate is");
+    ck_fails(dum_false_discoveries(sure, 3, 0.1, 2, found, &count), DUM_ERR_ARGUMENT, "method is 2");
+    ck_fails(dum_false_discoveries(sure, 3, 0.1, 0, NULL, &count), DUM_ERR_ARGUMENT, "found is NULL");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stats");
@@ -324,6 +377,10 @@ int main(void)
     tcase_add_loop_test(cases, tails_match, 0, (int)(sizeof tails / sizeof tails[0]));
     tcase_add_test(cases, ttest_edges);
     tcase_add_loop_test(cases, ttest_scales, 0, 5);
+    suite_add_tcase(suite, cases);
+    cases = tcase_create("false discoveries");
+    tcase_add_test(cases, false_discoveries);
+    tcase_add_test(cases, false_discovery_edges);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
