@@ -71,6 +71,9 @@ static void use_monitor(dum_monitor *monitor)
         (void)!dum_monitor_push_scores(monitor, scores, 4, &alarm);
     }
     (void)!dum_monitor_read(monitor, &state);
+    int64_t rows[4], count;
+    double best[4];
+    (void)!dum_monitor_read_top(monitor, 4, rows, best, &count);
     (void)!dum_monitor_reset(monitor);
     dum_monitor_destroy(monitor);
 }
