@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@ void complain(const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    fputs("dum: ", stderr);
+    fprintf(stderr, "%s: ", tool_name);
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
     va_end(values);
@@ -17,9 +18,9 @@ void complain(const char *format, ...)
 
 static int usage(const char *format, const char *name)
 {
-    fprintf(stderr, "dum: ");
+    fprintf(stderr, "%s: ", tool_name);
     fprintf(stderr, format, name);
-    fprintf(stderr, " (see dum --help)\n");
+    fprintf(stderr, " (see %s --help)\n", tool_name);
     return TOOL_USAGE;
 }
 
@@ -28,15 +29,6 @@ static bool parse_double(const char *text, double *value)
     char *end;
     *value = strtod(text, &end);
     return *text != '\0' && *end == '\0' && *value >= 0 && *value < 1e300;
-}
-
-static bool parse_int(const char *text, int32_t *value)
-{
-    double number;
-    if (!parse_double(text, &number) || number > 1e9 || number != (double)(int32_t)number)
-        return false;
-    *value = (int32_t)number;
-    return true;
 }
 
 static bool store_text(const char *name, const char *value, arguments *a)
@@ -57,6 +49,12 @@ static bool store_text(const char *name, const char *value, arguments *a)
                  {"--label-column", &a->label_column},
                  {"--checkpoint", &a->checkpoint},
                  {"--state", &a->state},
+                 {"--svg", &a->svg},
+                 {"--socket", &a->socket},
+                 {"--metrics", &a->metrics},
+                 {"--alarms", &a->alarms},
+                 {"--format", &a->format},
+                 {"--name", &a->name},
                  {"--seed", &a->seed},
                  {"--holdout", &a->holdout}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -70,30 +68,38 @@ static bool store_text(const char *name, const char *value, arguments *a)
 
 static int store_number(const char *name, const char *value, arguments *a)
 {
+    const struct {
+        const char *name, *expected;
+        double least, most;
+        int32_t *whole;
+        double *real;
+    } numbers[] = {
+        {"--threads", "a whole number from 0 to 256", 0, 256, &a->threads, NULL},
+        {"--bootstrap", "a whole number", 0, 1e9, &a->bootstrap, NULL},
+        {"--checkpoint-epochs", "a whole number", 0, 1e9, &a->checkpoint_epochs, NULL},
+        {"--top", "a whole number from 1 to 10000", 1, 10000, &a->top, NULL},
+        {"--max-seconds", "0 or more", 0, 1e300, NULL, &a->max_seconds},
+        {"--false-alarm-rate", "a number between 0 and 1", 1e-300, 1 - 1e-16, NULL, &a->false_alarm_rate},
+        {"--port", "a whole number from 0 to 65535", 0, 65535, &a->port, NULL},
+        {"--interval", "a number of seconds from 0.01 to 86400", 0.01, 86400, NULL, &a->interval},
+        {"--rearm", "a number of seconds from 0 to 1e9", 0, 1e9, NULL, &a->rearm}};
     const char *expected = "";
-    bool good = false;
-    if (strcmp(name, "--threads") == 0) {
-        expected = "a whole number from 0 to 256";
-        good = parse_int(value, &a->threads) && a->threads <= 256;
-    } else if (strcmp(name, "--bootstrap") == 0) {
-        expected = "a whole number";
-        good = parse_int(value, &a->bootstrap);
-    } else if (strcmp(name, "--checkpoint-epochs") == 0) {
-        expected = "a whole number";
-        good = parse_int(value, &a->checkpoint_epochs);
-    } else if (strcmp(name, "--top") == 0) {
-        expected = "a whole number from 1 to 10000";
-        good = parse_int(value, &a->top) && a->top >= 1 && a->top <= 10000;
-    } else if (strcmp(name, "--max-seconds") == 0) {
-        expected = "0 or more";
-        good = parse_double(value, &a->max_seconds);
-    } else if (strcmp(name, "--false-alarm-rate") == 0) {
-        expected = "a number between 0 and 1";
-        good = parse_double(value, &a->false_alarm_rate) && a->false_alarm_rate > 0 && a->false_alarm_rate < 1;
-    }
-    if (good)
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        double number;
+        if (strcmp(name, numbers[i].name) != 0)
+            continue;
+        expected = numbers[i].expected;
+        if (!parse_double(value, &number) || number < numbers[i].least || number > numbers[i].most ||
+            (numbers[i].whole != NULL && number > floor(number)))
+            break;
+        if (numbers[i].whole != NULL)
+            *numbers[i].whole = (int32_t)number;
+        else
+            *numbers[i].real = number;
         return TOOL_OK;
-    fprintf(stderr, "dum: %s: bad value \"%s\", expected %s (see dum --help)\n", name, value, expected);
+    }
+    fprintf(stderr, "%s: %s: bad value \"%s\", expected %s (see %s --help)\n", tool_name, name, value, expected,
+            tool_name);
     return TOOL_USAGE;
 }
 
@@ -138,6 +144,8 @@ static bool is_accepted(const char *name, const char *const *accepted)
 int parse_arguments(int argc, char **argv, const char *const *accepted, bool takes_file, arguments *out)
 {
     memset(out, 0, sizeof *out);
+    out->port = -1;
+    out->rearm = -1;
     for (int i = 0; i < argc; i++) {
         const char *name = argv[i];
         if (strncmp(name, "--", 2) != 0) {

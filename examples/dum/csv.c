@@ -315,6 +315,29 @@ bool csv_parse_double(const char *text, size_t size, int header, csv_table *out,
     return parse_text(text, size, header, true, out, message);
 }
 
+int32_t csv_row(char *line, int32_t cols, float *row)
+{
+    int32_t count = 0;
+    for (char *cell = line, *end;; cell = end + 1) {
+        end = cell + strcspn(cell, ",;\t");
+        const bool is_last = *end == '\0';
+        while (*cell == ' ')
+            cell++;
+        char *behind = end;
+        while (behind > cell && behind[-1] == ' ')
+            behind--;
+        *behind = '\0';
+        double value;
+        if (count == INT32_MAX || !parse_cell(cell, &value))
+            return -1;
+        if (count < cols)
+            row[count] = (float)value;
+        count++;
+        if (is_last)
+            return count;
+    }
+}
+
 void csv_free(csv_table *table)
 {
     free(table->values);

@@ -109,16 +109,23 @@ void free_data(loaded_data *data)
     csv_free(&data->table);
 }
 
+int open_model(const arguments *args, inputs *in)
+{
+    memset(in, 0, sizeof *in);
+    int status = require_argument(args->model, "--model");
+    if (status == TOOL_OK)
+        status = open_context(args, &in->context);
+    if (status == TOOL_OK && dum_scorer_load(in->context, args->model, &in->scorer) != DUM_OK)
+        status = fail_library(args->model);
+    return status;
+}
+
 int open_inputs(const arguments *args, inputs *in)
 {
     memset(in, 0, sizeof *in);
     int status = require_argument(args->data, "--data");
     if (status == TOOL_OK)
-        status = require_argument(args->model, "--model");
-    if (status == TOOL_OK)
-        status = open_context(args, &in->context);
-    if (status == TOOL_OK && dum_scorer_load(in->context, args->model, &in->scorer) != DUM_OK)
-        status = fail_library(args->model);
+        status = open_model(args, in);
     if (status == TOOL_OK)
         status = load_data(in->context, args->data, args, &in->data);
     return status;

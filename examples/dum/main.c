@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <string.h>
 
+const char tool_name[] = "dum";
+
 typedef struct {
     const char *name;
     int (*run)(int argc, char **argv);

@@ -91,6 +91,8 @@ int write_output(const char *path, put_fn put, const void *what)
     if (temporary == NULL)
         return fail("out of memory");
     snprintf(temporary, capacity, "%s.%ld.tmp", path, (long)getpid());
+    /* Left by one who was killed, with our number: in a container it is always the same. */
+    remove(temporary);
     int status = TOOL_OK;
     if (!write_file(temporary, true, put, what)) {
         status = fail("cannot write %s: %s", path, strerror(errno));

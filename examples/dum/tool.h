@@ -17,10 +17,13 @@ enum { MAX_SETTINGS = 64 };
 /* The command line, parsed. NULL or 0: not given. */
 typedef struct {
     const char *data, *model, *out, *scores, *labels, *reference, *sample, *pairs, *backend, *scorer,
-        *label_column, *checkpoint, *state;
+        *label_column, *checkpoint, *state, *svg;
+    const char *socket, *metrics, *alarms, *format, *name;
     const char *settings[MAX_SETTINGS]; /* name=value */
     int32_t setting_count, threads, bootstrap, header, checkpoint_epochs, top;
-    double max_seconds, false_alarm_rate;
+    int32_t port; /* -1: not given */
+    double max_seconds, false_alarm_rate, interval;
+    double rearm; /* -1: not given */
     const char *seed, *holdout;
     bool quiet, pvalue, resume;
     const char *file; /* the one argument without a name */
@@ -30,6 +33,9 @@ typedef struct {
 int parse_arguments(int argc, char **argv, const char *const *accepted, bool takes_file, arguments *out);
 /* TOOL_USAGE after a message unless the value was given. */
 int require_argument(const char *value, const char *name);
+
+/* What messages begin with. */
+extern const char tool_name[];
 
 /* `dum: message` on stderr. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -60,11 +66,23 @@ typedef struct {
     loaded_data data;
 } inputs;
 
+/* The model only. */
+int open_model(const arguments *args, inputs *in);
 /* After failure, too, what is open is to be closed. */
 int open_inputs(const arguments *args, inputs *in);
 void close_inputs(inputs *in);
 /* The scores of all rows, to be freed; NULL after a message. */
 double *score_inputs(const arguments *args, const inputs *in);
+
+/* A monitor from --reference and --set. */
+int fit_monitor(const arguments *args, const inputs *in, dum_monitor **out);
+/* TOOL_FAILED after a message unless a monitor, which was loaded from --state, has the options of --set. */
+int check_settings(const arguments *args, const inputs *in, const dum_monitor *monitor);
+/* A row with NaN or infinity has the score NaN, unless the scorer imputes. */
+dum_status score_chunk(const dum_scorer *scorer, const float *rows, int64_t count, int32_t cols,
+                       double *scores);
+/* A JSON line with a monitor's state and its rows that weigh most. time: NULL: none. */
+int print_monitor_event(const dum_monitor *monitor, const char *event, const char *time);
 
 bool has_ending(const char *path, const char *ending);
 /* All of a file, with a NUL behind it; NULL after a message. */

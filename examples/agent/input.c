@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ * Rows in: float32 or lines of CSV, scored in chunks and pushed one by one. */
+#define _POSIX_C_SOURCE 200809L
+#include "agent.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- Rows --------------------------------------------------------------------------------- */
+
+static int tell_alarm(agent *a)
+{
+    char text[32];
+    const time_t clock = time(NULL);
+    struct tm utc;
+    const bool known =
+        gmtime_r(&clock, &utc) != NULL && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) > 0;
+    if (print_monitor_event(a->monitor, "alarm", known ? text : NULL) != TOOL_OK)
+        return -1;
+    /* A full disk must not stop the rows. */
+    if (fflush(stdout) != 0) {
+        complain("cannot write an alarm: %s", strerror(errno));
+        a->write_errors++;
+        clearerr(stdout);
+    }
+    a->holds = a->args.rearm > 0;
+    a->rearm_at = now() + a->args.rearm;
+    if (!a->holds && dum_monitor_reset(a->monitor) != DUM_OK) {
+        complain("monitor: %s", dum_error_message());
+        return -1;
+    }
+    return 1;
+}
+
+/* One by one, so that an alarm is told where it begins, however the rows came in. */
+static int push_scores(agent *a, const double *scores)
+{
+    for (int64_t i = 0; i < a->filled; i++) {
+        const double score = a->malformed[i] ? NAN : scores[i];
+        int32_t alarm;
+        if (dum_monitor_push_scores(a->monitor, &score, 1, &alarm) != DUM_OK) {
+            complain("monitor: %s", dum_error_message());
+            return -1;
+        }
+        if (alarm && !a->holds && tell_alarm(a) < 0)
+            return -1;
+    }
+    a->filled = 0;
+    return 1;
+}
+
+static int take_rows(agent *a)
+{
+    double scores[CHUNK_ROWS];
+    if (a->filled == 0)
+        return 1;
+    if (score_chunk(a->in.scorer, a->rows, a->filled, a->cols, scores) != DUM_OK) {
+        complain("rows: %s", dum_error_message());
+        return -1;
+    }
+    return push_scores(a, scores);
+}
+
+static float *next_row(const agent *a)
+{
+    return a->rows + a->filled * a->cols;
+}
+
+/* What was no row counts as one that is bad, so that rows are counted as they were sent. */
+static int end_row(agent *a, bool is_malformed)
+{
+    if (is_malformed)
+        memset(next_row(a), 0, (size_t)a->cols * sizeof *a->rows);
+    a->malformed_rows += is_malformed;
+    a->malformed[a->filled++] = is_malformed;
+    return a->filled == CHUNK_ROWS ? take_rows(a) : 1;
+}
+
+/* ---- Streams ------------------------------------------------------------------------------ */
+
+static size_t row_bytes(const agent *a)
+{
+    return (size_t)a->cols * 4;
+}
+
+static size_t capacity(const agent *a)
+{
+    return (1 << 16) + 8 * row_bytes(a);
+}
+
+bool source_open(const agent *a, int file, source *s)
+{
+    *s = (source){.file = file, .buffer = malloc(capacity(a) + 1)};
+    if (s->buffer == NULL)
+        s->file = -1;
+    return s->buffer != NULL;
+}
+
+void source_close(source *s)
+{
+    if (s->file > STDIN_FILENO)
+        close(s->file);
+    free(s->buffer);
+    *s = (source){.file = -1};
+}
+
+/* Little-endian, wherever this runs. */
+static void decode(const char *from, int32_t count, float *to)
+{
+    const unsigned char *at = (const unsigned char *)from;
+    for (int32_t i = 0; i < count; i++, at += 4) {
+        const uint32_t bits =
+            (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+        memcpy(&to[i], &bits, sizeof bits);
+    }
+}
+
+/* The number of bytes used, or -1. */
+static int64_t take_floats(agent *a, const source *s)
+{
+    size_t used = 0;
+    for (; s->filled - used >= row_bytes(a); used += row_bytes(a)) {
+        decode(s->buffer + used, a->cols, next_row(a));
+        if (end_row(a, false) < 0)
+            return -1;
+    }
+    return (int64_t)used;
+}
+
+static int take_line(agent *a, source *s, char *line, size_t size)
+{
+    const bool is_first = !s->has_begun;
+    s->has_begun = true;
+    if (is_first && size >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) {
+        line += 3;
+        size -= 3;
+    }
+    if (size > 0 && line[size - 1] == '\r')
+        size--;
+    if (size == 0)
+        return 1;
+    line[size] = '\0';
+    const bool is_text = memchr(line, '\0', size) == NULL;
+    const int32_t cells = is_text ? csv_row(line, a->cols, next_row(a)) : 0;
+    if (is_first && cells < 0)
+        return 1; /* a header */
+    return end_row(a, cells != a->cols);
+}
+
+static int64_t take_lines(agent *a, source *s)
+{
+    size_t used = 0;
+    for (char *end; (end = memchr(s->buffer + used, '\n', s->filled - used)) != NULL;) {
+        char *line = s->buffer + used;
+        used = (size_t)(end - s->buffer) + 1;
+        const bool skips = s->skips;
+        s->skips = false;
+        if (!skips && take_line(a, s, line, (size_t)(end - line)) < 0)
+            return -1;
+    }
+    if (used == 0 && s->filled == capacity(a)) {
+        if (!s->skips && end_row(a, true) < 0)
+            return -1;
+        s->skips = true;
+        return (int64_t)s->filled;
+    }
+    return (int64_t)used;
+}
+
+/* What is left at the end: a last line needs no newline. */
+static int take_rest(agent *a, source *s)
+{
+    if (s->filled == 0 || s->skips || s->is_cut)
+        return 1;
+    return a->is_binary ? end_row(a, true) : take_line(a, s, s->buffer, s->filled);
+}
+
+int source_read(agent *a, source *s, size_t most)
+{
+    const size_t room = capacity(a) - s->filled;
+    const ssize_t got = read(s->file, s->buffer + s->filled, most > 0 && most < room ? most : room);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return 1;
+    if (got <= 0) {
+        if (take_rest(a, s) < 0 || take_rows(a) < 0)
+            return -1;
+        return 0;
+    }
+    s->filled += (size_t)got;
+    s->taken += (uint64_t)got;
+    const int64_t used = a->is_binary ? take_floats(a, s) : take_lines(a, s);
+    if (used < 0)
+        return -1;
+    s->filled -= (size_t)used;
+    memmove(s->buffer, s->buffer + used, s->filled);
+    return take_rows(a);
+}
