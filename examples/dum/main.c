@@ -32,8 +32,8 @@ static const command commands[] = {
      "--reference a.npy --sample b.npy --model m.dum [--bootstrap N] [--threads N]\n"
      "               [--backend NAME]"},
     {"monitor", command_monitor,
-     "--model m.dum --data X [--reference R] [--set name=value]... [--state s.dum] [--threads N]\n"
-     "               [--backend NAME]"},
+     "--model m.dum --data X [--reference R] [--set name=value]... [--state s.dum] [--svg t.svg]\n"
+     "               [--threads N] [--backend NAME]"},
     {"info", command_info, "m.dum"},
     {"scorers", command_scorers, ""},
     {"backends", command_backends, ""},
@@ -52,7 +52,9 @@ static const char notes[] =
     "goes on from that file where there is one, to the same model.\n"
     "monitor: --data are replayed against --reference; a JSON line for each alarm and one at the end. --state: "
     "goes\n"
-    "on from that file where there is one, and is saved there. --set: docs/monitor.md has the names.\n"
+    "on from that file where there is one, and is saved there. --set: docs/monitor.md has the names. --svg: a "
+    "picture of\n"
+    "scores, statistic and alarms.\n"
     "--quiet: nothing on stderr but errors. Exit code: 0, 1 (data or file at fault), 2 (usage).\n";
 
 /* All commands, or one. */

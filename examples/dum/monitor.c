@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * dum monitor: replays rows against a model and a reference; a JSON line for each alarm, and one for the end. */
-#include "tool.h"
+#include "report.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,12 +18,14 @@ static int open_monitor(const arguments *args, const inputs *in, dum_monitor **o
 }
 
 /* One row after the other: an alarm is told where it begins. */
-static int push_rows(const inputs *in, dum_monitor *monitor, const float *rows, int64_t count, int32_t cols)
+static int push_scores(dum_monitor *monitor, const double *scores, int64_t count, timeline *drawn)
 {
     for (int64_t i = 0; i < count; i++) {
         int32_t alarm;
-        if (dum_monitor_push_rows(monitor, in->scorer, rows + i * cols, 1, cols, 0, &alarm) != DUM_OK)
+        if (dum_monitor_push_scores(monitor, &scores[i], 1, &alarm) != DUM_OK)
             return fail_library("rows");
+        if (drawn != NULL && timeline_add(drawn, monitor, scores[i], alarm != 0) != TOOL_OK)
+            return TOOL_FAILED;
         if (!alarm)
             continue;
         if (print_monitor_event(monitor, "alarm", NULL) != TOOL_OK)
@@ -34,28 +36,48 @@ static int push_rows(const inputs *in, dum_monitor *monitor, const float *rows, 
     return TOOL_OK;
 }
 
-static int replay(const inputs *in, dum_monitor *monitor)
+static int replay(const inputs *in, dum_monitor *monitor, timeline *drawn)
 {
     const int64_t rows = dum_dataset_rows(in->data.dataset);
     const int32_t cols = dum_dataset_cols(in->data.dataset);
+    double scores[CHUNK_ROWS];
+    /* No rows: is the scorer the monitor's? */
+    if (dum_monitor_push_rows(monitor, in->scorer, NULL, 0, cols, 0, NULL) != DUM_OK)
+        return fail_library("rows");
     float *chunk = malloc((size_t)CHUNK_ROWS * (size_t)cols * sizeof *chunk);
     int status = chunk != NULL ? TOOL_OK : fail("out of memory");
     for (int64_t first = 0; first < rows && status == TOOL_OK; first += CHUNK_ROWS) {
         const int64_t count = rows - first < CHUNK_ROWS ? rows - first : CHUNK_ROWS;
-        if (dum_dataset_read(in->data.dataset, first, count, chunk) != DUM_OK)
+        if (dum_dataset_read(in->data.dataset, first, count, chunk) != DUM_OK ||
+            score_chunk(in->scorer, chunk, count, cols, scores) != DUM_OK)
             status = fail_library("rows");
         else
-            status = push_rows(in, monitor, chunk, count, cols);
+            status = push_scores(monitor, scores, count, drawn);
     }
     free(chunk);
     return status;
 }
 
+static int replay_and_draw(const arguments *args, const inputs *in, dum_monitor *monitor)
+{
+    if (args->svg == NULL)
+        return replay(in, monitor, NULL);
+    timeline *drawn = calloc(1, sizeof *drawn);
+    if (drawn == NULL)
+        return fail("out of memory");
+    drawn->rows = dum_dataset_rows(in->data.dataset);
+    int status = replay(in, monitor, drawn);
+    if (status == TOOL_OK)
+        status = write_output(args->svg, put_timeline, drawn);
+    free(drawn);
+    return status;
+}
+
 int command_monitor(int argc, char **argv)
 {
-    static const char *const accepted[] = {"--data",      "--model",        "--reference", "--state",
-                                           "--set",       "--threads",      "--backend",   "--header",
-                                           "--no-header", "--label-column", "--quiet",     NULL};
+    static const char *const accepted[] = {
+        "--data",   "--model",     "--reference",    "--state", "--set", "--threads", "--backend",
+        "--header", "--no-header", "--label-column", "--quiet", "--svg", NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, false, &args);
     if (status != TOOL_OK)
@@ -66,7 +88,7 @@ int command_monitor(int argc, char **argv)
     if (status == TOOL_OK)
         status = open_monitor(&args, &in, &monitor);
     if (status == TOOL_OK)
-        status = replay(&in, monitor);
+        status = replay_and_draw(&args, &in, monitor);
     if (status == TOOL_OK)
         status = print_monitor_event(monitor, "end", NULL);
     if (status == TOOL_OK && args.state != NULL && dum_monitor_save(monitor, args.state) != DUM_OK)

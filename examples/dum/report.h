@@ -83,4 +83,24 @@ void plot_y_ticks(const plot *p);
 /* One line across, with its number. */
 void plot_y_tick(const plot *p, double y, double number);
 
+/* A replay in columns of as many rows as there have to be. Set `rows`, the rest is 0. */
+enum { TIMELINE_COLUMNS = 624 };
+
+typedef struct {
+    int64_t scores, alarms;
+    double low, high, mean; /* of the scores that are finite */
+    double statistic, threshold;
+    bool has_state;
+} timeline_column;
+
+typedef struct {
+    int64_t rows, seen;
+    timeline_column columns[TIMELINE_COLUMNS];
+} timeline;
+
+/* The next row, after it was pushed. */
+int timeline_add(timeline *t, const dum_monitor *monitor, double score, bool alarm);
+/* Writes the picture; `what` is a timeline. */
+void put_timeline(FILE *file, const void *what);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Plots as SVG inside HTML: frame, scale and labels. Colours come from the page's classes. */
+ * Plots as SVG: frame, scale and labels. Colours come from the classes of the page around them. */
 #include "report.h"
 
 #include <math.h>
@@ -27,8 +27,8 @@ double plot_y(const plot *p, double y)
 
 void plot_begin(const plot *p, const char *title)
 {
-    fprintf(p->file, "<svg viewBox=\"0 0 %d %d\" role=\"img\">\n<title>%s</title>\n", PLOT_WIDTH, PLOT_HEIGHT,
-            title);
+    fprintf(p->file, "<svg viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n<title>%s</title>\n",
+            PLOT_WIDTH, PLOT_HEIGHT, PLOT_WIDTH, PLOT_HEIGHT, title);
 }
 
 void plot_end(const plot *p, const char *x_label, const char *y_label)

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import xml.etree.ElementTree
 
 DUM, WDBC, OPTIONS = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 
@@ -552,6 +553,29 @@ def test_monitor(scratch):
     run(*replay, held, "--data", first, "--state", state, code=1, message="exists")
     run(*replay, second, "--data", first, code=1, message="the reference has 400 rows")
     run(*replay, held, "--data", first, "--set", "windows=1", code=1, message="false_alarms")
+
+    # the picture
+    svg, lasting = scratch / "t.svg", write_npy(scratch / "lasting.npy", rows[2400:] + late)
+    told = [json.loads(line) for line in run(*replay, held, "--data", lasting, "--svg", svg).splitlines()]
+    assert told[-1]["alarms"] == len(told) - 1 > 2
+    marks = re.findall(r"<title>(\d+) alarm", svg.read_text())
+    assert sum(map(int, marks)) == 2 * (len(told) - 1), "each alarm is in both parts"
+    drawn = xml.etree.ElementTree.parse(svg).getroot()
+    lines = [path.get("d") for path in drawn.iter("{http://www.w3.org/2000/svg}path") if path.get("class") == "line"]
+    assert len(lines) == 2 and all(600 < line.count("L") < 624 for line in lines)
+    assert "nan" not in svg.read_text() and "inf" not in svg.read_text()
+    one = write_npy(scratch / "one.npy", [[float("nan")] * 3])
+    run(*replay, held, "--data", one, "--svg", svg)
+    assert xml.etree.ElementTree.parse(svg).getroot().get("viewBox") and "nan" not in svg.read_text()
+    run(*replay, held, "--data", one, "--svg", scratch / "no" / "t.svg", code=1, message="cannot write")
+
+    # docs/monitor.md has the options and defaults that there are
+    run("monitor", "--model", model, "--reference", held, "--data", first, "--state", scratch / "defaults.dum")
+    listed = json.loads(run("info", scratch / "defaults.dum"))["options"]
+    written = re.findall(r"^\| `(\w+)` \| `?([^|`]+?)`? \| ", (OPTIONS.parent / "monitor.md").read_text().split("## ")[0], re.M)
+    assert [name for name, _ in written] == list(listed), (written, listed)
+    for name, value in written:
+        assert value == listed[name] or float(value.replace(",", "")) == listed[name], name
 
 
 def test_options(_):
