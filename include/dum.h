@@ -522,7 +522,8 @@ DUM_API DUM_NODISCARD dum_status dum_monitor_read(const dum_monitor *monitor, du
 
 /* The rows that weigh most: the highest scores among those that dum_monitor_read describes (the latest rows used, at
  * most a window), highest first, of equal ones the earlier first. rows and scores have room for `most` (1 to 100); rows
- * are numbered from 1, as alarm_row is; *count receives how many there are. No allocation. Errors: STATE. */
+ * are numbered from 1, as alarm_row is (0: the monitor was loaded from a file of before numbers were kept, and the row
+ * is from before that); *count receives how many there are. No allocation. Errors: STATE. */
 DUM_API DUM_NODISCARD dum_status dum_monitor_read_top(const dum_monitor *monitor, int64_t most, int64_t *rows,
                                                       double *scores, int64_t *count);
 

@@ -130,7 +130,9 @@ static dum_status read_arrays(dumi_monitor_live *m, const dumi_reader *reader)
     if (m->test->tail)
         DUMI_TRY(dumi_reader_copy(reader, "tail.peaks", DUMI_F64, DUMI_PEAKS, 0, m->peaks));
     DUMI_TRY(dumi_reader_copy(reader, "window", DUMI_F64, m->window, 0, m->ring));
-    DUMI_TRY(dumi_reader_copy(reader, "window.rows", DUMI_I64, m->window, 0, m->ring_rows));
+    /* Files of before it was kept have none: all are 0 then, which is no number of a row. */
+    if (dumi_reader_find(reader, "window.rows") != NULL)
+        DUMI_TRY(dumi_reader_copy(reader, "window.rows", DUMI_I64, m->window, 0, m->ring_rows));
     DUMI_TRY(dumi_reader_copy(reader, "state.counts", DUMI_I64, WHOLES, 0, &m->counts));
     return dumi_reader_copy(reader, "state.sums", DUMI_F64, REALS, 0, &m->sums);
 }

@@ -29,8 +29,13 @@ static void check_monitor(dum_context *context, const char *path, const csv_tabl
 {
     dum_monitor *monitor;
     ck_ok(dum_monitor_load(context, path, &monitor));
+    int64_t number, count;
+    double score;
+    ck_ok(dum_monitor_read_top(monitor, 1, &number, &score, &count));
+    ck_assert_int_eq(count, 1);
+    ck_assert_int_eq(number > 0, strstr(path, "unnumbered") == NULL);
     for (int64_t i = 0; i < rows->rows; i++) {
-        const double score = (double)rows->values[i * rows->cols];
+        score = (double)rows->values[i * rows->cols];
         ck_ok(dum_monitor_push_scores(monitor, &score, 1, NULL));
         dum_monitor_state s;
         DUM_INIT(s);
