@@ -37,6 +37,9 @@ double now(void);
 
 /* ---- input.c ------------------------------------------------------------------------------ */
 
+/* -1: the library failed, after a message. */
+int end_alarm(agent *a);
+
 /* A stream of rows. */
 typedef struct {
     int file; /* -1: none */

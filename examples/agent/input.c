@@ -19,6 +19,15 @@ double now(void)
 
 /* ---- Rows --------------------------------------------------------------------------------- */
 
+int end_alarm(agent *a)
+{
+    a->holds = false;
+    if (dum_monitor_reset(a->monitor) == DUM_OK)
+        return 0;
+    (void)fail_library("monitor");
+    return -1;
+}
+
 static int tell_alarm(agent *a)
 {
     char text[32];
@@ -36,11 +45,7 @@ static int tell_alarm(agent *a)
     }
     a->holds = a->args.rearm > 0;
     a->rearm_at = now() + a->args.rearm;
-    if (!a->holds && dum_monitor_reset(a->monitor) != DUM_OK) {
-        complain("monitor: %s", dum_error_message());
-        return -1;
-    }
-    return 1;
+    return a->holds ? 0 : end_alarm(a);
 }
 
 /* One by one, so that an alarm is told where it begins, however the rows came in. */
@@ -50,7 +55,7 @@ static int push_scores(agent *a, const double *scores)
         const double score = a->malformed[i] ? NAN : scores[i];
         int32_t alarm;
         if (dum_monitor_push_scores(a->monitor, &score, 1, &alarm) != DUM_OK) {
-            complain("monitor: %s", dum_error_message());
+            (void)fail_library("monitor");
             return -1;
         }
         if (alarm && !a->holds && tell_alarm(a) < 0)
@@ -66,7 +71,7 @@ static int take_rows(agent *a)
     if (a->filled == 0)
         return 1;
     if (score_chunk(a->in.scorer, a->rows, a->filled, a->cols, scores) != DUM_OK) {
-        complain("rows: %s", dum_error_message());
+        (void)fail_library("rows");
         return -1;
     }
     return push_scores(a, scores);

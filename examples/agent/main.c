@@ -202,7 +202,7 @@ static void reload_model(agent *a)
     if (identify(a, model) != TOOL_OK || strcmp(model, a->model) == 0)
         return;
     if (dum_scorer_load(next.context, a->args.model, &next.scorer) != DUM_OK)
-        complain("%s: %s", a->args.model, dum_error_message());
+        (void)fail_library(a->args.model);
     else if (dum_scorer_cols(next.scorer) != a->cols)
         complain("%s has %d columns now, not %d: the old model goes on", a->args.model,
                  dum_scorer_cols(next.scorer), a->cols);
@@ -413,8 +413,7 @@ static int rearm(agent *a)
 {
     if (!a->holds || now() < a->rearm_at)
         return 0;
-    a->holds = false;
-    return dum_monitor_reset(a->monitor) == DUM_OK ? 0 : -1;
+    return end_alarm(a);
 }
 
 /* TOOL_OK at the end of the input and after SIGTERM. */
@@ -505,15 +504,10 @@ static int check_arguments(arguments *args, bool *is_binary)
     args->threads = args->threads > 0 ? args->threads : 1;
     args->name = args->name != NULL ? args->name : "dum";
     *is_binary = args->format != NULL && strcmp(args->format, "float32") == 0;
-    if (args->format != NULL && !*is_binary && strcmp(args->format, "csv") != 0) {
-        complain("--format: bad value \"%s\", expected csv or float32 (see dum-agent --help)", args->format);
-        return TOOL_USAGE;
-    }
-    if (args->name[strspn(args->name, letters)] != '\0') {
-        complain("--name: bad value \"%s\", expected letters, digits and _.:/- (see dum-agent --help)",
-                 args->name);
-        return TOOL_USAGE;
-    }
+    if (args->format != NULL && !*is_binary && strcmp(args->format, "csv") != 0)
+        return bad_value("--format", args->format, "csv or float32");
+    if (args->name[strspn(args->name, letters)] != '\0')
+        return bad_value("--name", args->name, "letters, digits and _.:/-");
     return TOOL_OK;
 }
 

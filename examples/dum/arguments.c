@@ -24,6 +24,12 @@ static int usage(const char *format, const char *name)
     return TOOL_USAGE;
 }
 
+int bad_value(const char *name, const char *value, const char *expected)
+{
+    complain("%s: bad value \"%s\", expected %s (see %s --help)", name, value, expected, tool_name);
+    return TOOL_USAGE;
+}
+
 static bool parse_double(const char *text, double *value)
 {
     char *end;
@@ -98,9 +104,7 @@ static int store_number(const char *name, const char *value, arguments *a)
             *numbers[i].real = number;
         return TOOL_OK;
     }
-    fprintf(stderr, "%s: %s: bad value \"%s\", expected %s (see %s --help)\n", tool_name, name, value, expected,
-            tool_name);
-    return TOOL_USAGE;
+    return bad_value(name, value, expected);
 }
 
 static int store(const char *name, const char *value, arguments *a)

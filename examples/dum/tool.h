@@ -33,6 +33,8 @@ typedef struct {
 int parse_arguments(int argc, char **argv, const char *const *accepted, bool takes_file, arguments *out);
 /* TOOL_USAGE after a message unless the value was given. */
 int require_argument(const char *value, const char *name);
+/* TOOL_USAGE after a message. */
+int bad_value(const char *name, const char *value, const char *expected);
 
 /* What messages begin with. */
 extern const char tool_name[];
