@@ -13,7 +13,7 @@
 #include "core/core.h"
 
 /* Raised with every change of what is below: a module built for another number is refused. */
-enum { DUMI_BACKEND_ABI = 3 };
+enum { DUMI_BACKEND_ABI = 4 };
 
 typedef struct dumi_stream dumi_stream; /* defined by each backend */
 typedef struct dumi_packed dumi_packed; /* a constant matrix in the layout its gemm wants */
@@ -69,6 +69,43 @@ typedef struct {
     bool nested, cosine;
     float temperature, prior;
 } dumi_poe_shape;
+
+/* A convolution of images x height x width x cols, channels last, with zeros round them. Its weights are
+ * (kernel x kernel x cols) x outputs. */
+typedef struct {
+    int32_t images, height, width, cols;
+    int32_t outputs, kernel, stride, padding;
+} dumi_conv_shape;
+
+static inline int32_t dumi_conv_out(const dumi_conv_shape *shape, int32_t size)
+{
+    return (size + 2 * shape->padding - shape->kernel) / shape->stride + 1;
+}
+
+/* y = convolution of x, then, where given: + bias by output, + add, max(0, .). */
+typedef struct {
+    dumi_conv_shape shape;
+    const float *weights; /* unused where packed */
+    const dumi_packed *packed;
+    const float *bias, *add;
+    bool relu;
+} dumi_conv;
+
+/* Batch normalisation by column: y = gamma (x - mean) / sqrt(variance + epsilon) + beta. */
+typedef struct {
+    int32_t rows, cols;
+    float epsilon;
+    const float *gamma, *beta, *mean, *variance;
+} dumi_batch_norm;
+
+/* Cross-entropy of rows of logits: row i is multiplied by scale * row_scale[i], and its right column is
+ * labels[i]. Column i + skip is left out of row i; skip < 0: none. */
+typedef struct {
+    int32_t rows, cols, skip;
+    float scale;
+    const float *row_scale; /* NULL: 1 */
+    const float *labels;    /* whole numbers */
+} dumi_cross_entropy;
 
 /* How packed matrices are kept: int8 with one scale a column, so that the column's largest value is 127. */
 enum { DUMI_FLOAT32 = 0, DUMI_BFLOAT16 = 1, DUMI_INT8 = 2 };
@@ -130,6 +167,46 @@ typedef struct dumi_backend {
                  float *weights, float *first, float *second);
     void (*sgd)(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient, float *weights,
                 float *velocity);
+
+    /* Convolutions. Those that a stream is to compute, and the batch norms of their outputs, it must have made
+     * room for; a pack holds for any number and size of images. */
+    dum_status (*conv_reserve)(dumi_stream *stream, const dumi_conv_shape *shape);
+    dumi_packed *(*conv_pack)(dum_context *context, const dumi_conv_shape *shape, const float *weights);
+    void (*conv)(dumi_stream *stream, const dumi_conv *conv, const float *x, float *y);
+    /* The gradients by x (`add`: added to what d_x holds) and by the weights, from that by y. */
+    void (*conv_input)(dumi_stream *stream, const dumi_conv_shape *shape, const float *weights,
+                       const float *d_y, bool add, float *d_x);
+    void (*conv_weights)(dumi_stream *stream, const dumi_conv_shape *shape, const float *x, const float *d_y,
+                         float *d_weights);
+
+    /* Mean and variance (of the population) by column. */
+    void (*batch_moments)(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, float *mean,
+                          float *variance);
+    /* y as above, then + add (NULL: none), max(0, .) where `relu`. */
+    void (*batch_norm)(dumi_stream *stream, const dumi_batch_norm *norm, const float *x, const float *add,
+                       bool relu, float *y);
+    /* d: the gradient by y on the way in, by x on the way out (mean and variance follow x). `y` where there was
+     * a ReLU, else NULL. d_add (NULL: none) receives the gradient by `add`, or with `more` has it added. */
+    void (*batch_norm_backward)(dumi_stream *stream, const dumi_batch_norm *norm, const float *x,
+                                const float *y, float *d, float *d_add, bool more, float *d_gamma,
+                                float *d_beta);
+
+    /* Largest value under the window of a shape (outputs = cols); the first of equals takes the gradient. */
+    void (*pool_max)(dumi_stream *stream, const dumi_conv_shape *shape, const float *x, float *y);
+    void (*pool_max_backward)(dumi_stream *stream, const dumi_conv_shape *shape, const float *x,
+                              const float *d_y, float *d_x);
+    /* Means over all pixels of an image. */
+    void (*pool_mean)(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols, const float *x,
+                      float *y);
+    void (*pool_mean_backward)(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols,
+                               const float *d_y, float *d_x);
+
+    /* Of `unit`: d by its result becomes d by z. */
+    void (*unit_backward)(dumi_stream *stream, int32_t rows, int32_t cols, const float *z, float *d);
+    /* The mean loss, its gradients by the logits (may be where they are) and by row_scale (NULL: not
+     * wanted), and how many rows have their largest logit in the right column. */
+    dum_status (*cross_entropy)(dumi_stream *stream, const dumi_cross_entropy *shape, const float *logits,
+                                float *d_logits, float *d_row_scale, double *loss, int64_t *right);
 
     /* Per row the log of a norm of the variance exp(s) (DUMI_NORM_*). */
     dum_status (*norm)(dumi_stream *stream, int32_t rows, int32_t outputs, int32_t norm, const float *s,

@@ -108,6 +108,7 @@ static void stream_destroy(dumi_stream *stream)
         return;
     dum_context *context = stream->context;
     dumi_blis_gemm_destroy(stream);
+    dumi_blis_conv_destroy(stream);
     dumi_free(context, stream);
 }
 
@@ -155,5 +156,19 @@ const dumi_backend dumi_backend_blis = {
     .dot = dumi_blis_dot,
     .adam = dumi_blis_adam,
     .sgd = dumi_blis_sgd,
+    .conv_reserve = dumi_blis_conv_reserve,
+    .conv_pack = dumi_blis_conv_pack,
+    .conv = dumi_blis_conv,
+    .conv_input = dumi_blis_conv_input,
+    .conv_weights = dumi_blis_conv_weights,
+    .batch_moments = dumi_blis_batch_moments,
+    .batch_norm = dumi_blis_batch_norm,
+    .batch_norm_backward = dumi_blis_batch_norm_backward,
+    .pool_max = dumi_ref_pool_max,
+    .pool_max_backward = dumi_ref_pool_max_backward,
+    .pool_mean = dumi_ref_pool_mean,
+    .pool_mean_backward = dumi_ref_pool_mean_backward,
+    .unit_backward = dumi_ref_unit_backward,
+    .cross_entropy = dumi_blis_cross_entropy,
     .norm = dumi_ref_norm,
 };

@@ -38,6 +38,37 @@ int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d);
 void dumi_blis_direct_rows(int32_t rows, int32_t step, int64_t a_panel, dumi_direct *d);
 bool dumi_blis_direct_runs(void);
 
+/* 6 rows of A by one panel of 16 columns of B: A's element (r, p) is a[r][col[p]]. Rows may be the same. */
+typedef struct {
+    int32_t k;
+    bool add; /* to what C holds */
+    const int32_t *col;
+    const float *a[DUMI_DIRECT_ROWS];
+    const float *b;
+    int64_t b_row;
+    float *c[DUMI_DIRECT_ROWS];
+} dumi_tile;
+
+typedef void (*dumi_tile_fn)(const dumi_tile *tile);
+/* The best for the running processor. */
+dumi_tile_fn dumi_blis_tile(void);
+
+/* What convolutions and batch norms need room for; sizes in elements. */
+typedef struct {
+    size_t frame, pixels, taps, panels, partial, column; /* frame, pixels and column: of each worker */
+    float *frames;                                       /* images with zeros round them */
+    int32_t *from, *to;                                  /* pixels: in the frame and in the result */
+    int32_t *tap;
+    float *panel;    /* packed weights */
+    float *partials; /* gradients by the weights, from parts of the batch */
+    float *columns;  /* 16 columns of a matrix that has fewer left */
+    size_t batch;    /* columns of a batch norm */
+    double *sums;    /* two a piece of the rows and column */
+    float *factors;  /* three a column */
+} dumi_conv_room;
+
+enum { DUMI_BATCH_PIECES = 64 };
+
 enum { DUMI_MOST_MR = 64, DUMI_MOST_NR = 64 };
 
 struct dumi_stream {
@@ -49,6 +80,7 @@ struct dumi_stream {
     int32_t cols_b;
     float *pack_b; /* for each worker, cols_b columns of kc */
     float *tiles;  /* for each worker, a tile of C that never reaches memory; NULL: none */
+    dumi_conv_room room;
 };
 
 /* A matrix b of k x n in micro-panels: for each block of kc rows, for each nr columns, kc x nr. */
@@ -83,6 +115,24 @@ void dumi_blis_adam(dumi_stream *stream, size_t count, const dumi_step *step, co
 void dumi_blis_sgd(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                    float *weights, float *velocity);
 dum_status dumi_blis_dot(dumi_stream *stream, size_t count, const float *x, const float *y, double *sum);
+
+dum_status dumi_blis_conv_reserve(dumi_stream *stream, const dumi_conv_shape *shape);
+void dumi_blis_conv_destroy(dumi_stream *stream);
+dumi_packed *dumi_blis_conv_pack(dum_context *context, const dumi_conv_shape *shape, const float *weights);
+void dumi_blis_conv(dumi_stream *stream, const dumi_conv *conv, const float *x, float *y);
+void dumi_blis_conv_input(dumi_stream *stream, const dumi_conv_shape *shape, const float *weights,
+                          const float *d_y, bool add, float *d_x);
+void dumi_blis_conv_weights(dumi_stream *stream, const dumi_conv_shape *shape, const float *x, const float *d_y,
+                            float *d_weights);
+void dumi_blis_batch_moments(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, float *mean,
+                             float *variance);
+void dumi_blis_batch_norm(dumi_stream *stream, const dumi_batch_norm *norm, const float *x, const float *add,
+                          bool relu, float *y);
+void dumi_blis_batch_norm_backward(dumi_stream *stream, const dumi_batch_norm *norm, const float *x,
+                                   const float *y, float *d, float *d_add, bool more, float *d_gamma,
+                                   float *d_beta);
+dum_status dumi_blis_cross_entropy(dumi_stream *stream, const dumi_cross_entropy *shape, const float *logits,
+                                   float *d_logits, float *d_row_scale, double *loss, int64_t *right);
 
 static inline int32_t dumi_round_up(int32_t value, int32_t step)
 {

@@ -104,6 +104,16 @@ static dumi_packed *pack(dum_context *context, const float *b, int32_t k, int32_
     return packed;
 }
 
+dumi_packed *dumi_ref_conv_pack(dum_context *context, const dumi_conv_shape *shape, const float *weights)
+{
+    return pack(context, weights, shape->kernel * shape->kernel * shape->cols, shape->outputs, DUMI_FLOAT32);
+}
+
+const float *dumi_ref_packed_values(const dumi_packed *packed)
+{
+    return packed->values;
+}
+
 static void unpack(dum_context *context, dumi_packed *packed)
 {
     dumi_free(context, packed);
@@ -160,5 +170,19 @@ const dumi_backend dumi_backend_ref = {
     .dot = dumi_ref_dot,
     .adam = dumi_ref_adam,
     .sgd = dumi_ref_sgd,
+    .conv_reserve = dumi_ref_conv_reserve,
+    .conv_pack = dumi_ref_conv_pack,
+    .conv = dumi_ref_conv,
+    .conv_input = dumi_ref_conv_input,
+    .conv_weights = dumi_ref_conv_weights,
+    .batch_moments = dumi_ref_batch_moments,
+    .batch_norm = dumi_ref_batch_norm,
+    .batch_norm_backward = dumi_ref_batch_norm_backward,
+    .pool_max = dumi_ref_pool_max,
+    .pool_max_backward = dumi_ref_pool_max_backward,
+    .pool_mean = dumi_ref_pool_mean,
+    .pool_mean_backward = dumi_ref_pool_mean_backward,
+    .unit_backward = dumi_ref_unit_backward,
+    .cross_entropy = dumi_ref_cross_entropy,
     .norm = dumi_ref_norm,
 };

@@ -34,6 +34,36 @@ void dumi_ref_update(const dumi_update *update, size_t at, size_t count, const f
 dum_status dumi_ref_norm(dumi_stream *stream, int32_t rows, int32_t outputs, int32_t norm, const float *s,
                          double *scores);
 
+dum_status dumi_ref_conv_reserve(dumi_stream *stream, const dumi_conv_shape *shape);
+/* Of the ref backend's own packs. */
+const float *dumi_ref_packed_values(const dumi_packed *packed);
+dumi_packed *dumi_ref_conv_pack(dum_context *context, const dumi_conv_shape *shape, const float *weights);
+void dumi_ref_conv(dumi_stream *stream, const dumi_conv *conv, const float *x, float *y);
+void dumi_ref_conv_input(dumi_stream *stream, const dumi_conv_shape *shape, const float *weights,
+                         const float *d_y, bool add, float *d_x);
+void dumi_ref_conv_weights(dumi_stream *stream, const dumi_conv_shape *shape, const float *x, const float *d_y,
+                           float *d_weights);
+void dumi_ref_batch_moments(dumi_stream *stream, int32_t rows, int32_t cols, const float *x, float *mean,
+                            float *variance);
+void dumi_ref_batch_norm(dumi_stream *stream, const dumi_batch_norm *norm, const float *x, const float *add,
+                         bool relu, float *y);
+void dumi_ref_batch_norm_backward(dumi_stream *stream, const dumi_batch_norm *norm, const float *x,
+                                  const float *y, float *d, float *d_add, bool more, float *d_gamma,
+                                  float *d_beta);
+void dumi_ref_pool_max(dumi_stream *stream, const dumi_conv_shape *shape, const float *x, float *y);
+void dumi_ref_pool_max_backward(dumi_stream *stream, const dumi_conv_shape *shape, const float *x,
+                                const float *d_y, float *d_x);
+void dumi_ref_pool_mean(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols, const float *x,
+                        float *y);
+void dumi_ref_pool_mean_backward(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols,
+                                 const float *d_y, float *d_x);
+void dumi_ref_unit_backward(dumi_stream *stream, int32_t rows, int32_t cols, const float *z, float *d);
+/* One row; returns its loss. */
+double dumi_ref_entropy_row(const dumi_cross_entropy *shape, int64_t row, const float *logits, float *d_logits,
+                            float *d_row_scale, bool *right);
+dum_status dumi_ref_cross_entropy(dumi_stream *stream, const dumi_cross_entropy *shape, const float *logits,
+                                  float *d_logits, float *d_row_scale, double *loss, int64_t *right);
+
 /* Narrow numbers. bfloat16: the upper half of a float32, to the nearest, ties to even. */
 static inline uint16_t dumi_bfloat16(float value)
 {
