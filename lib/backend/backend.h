@@ -32,7 +32,7 @@ typedef struct {
     float *second; /* NULL: SGD */
 } dumi_update;
 
-/* C = A B, then, where given: + bias by column, max(0, .), zero where mask <= 0. A is m x k, B is
+/* C = A B (`add`: + what C holds), then, where given: + bias by column, max(0, .), zero where mask <= 0. A is m x k, B is
  * k x n with element strides (so transposing is exchanging two strides); C is row-major. */
 typedef struct {
     int32_t m, n, k;
@@ -45,7 +45,7 @@ typedef struct {
     int64_t c_row;
     const float *bias;
     const float *mask; /* m x n, contiguous rows of n */
-    bool relu;
+    bool relu, add;
     const dumi_update *update; /* where not NULL: C is scratch (c_row = n), the step is what comes out */
 } dumi_gemm;
 
@@ -199,7 +199,7 @@ typedef struct dumi_backend {
     void (*pool_mean)(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols, const float *x,
                       float *y);
     void (*pool_mean_backward)(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols,
-                               const float *d_y, float *d_x);
+                               const float *d_y, bool add, float *d_x);
 
     /* Of `unit`: d by its result becomes d by z. */
     void (*unit_backward)(dumi_stream *stream, int32_t rows, int32_t cols, const float *z, float *d);

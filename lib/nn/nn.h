@@ -90,4 +90,7 @@ float *dumi_optimiser_bias(const dumi_optimiser *optimiser, int32_t layer);
 dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend, dumi_optimiser *optimiser,
                                const dumi_backprop *b, double rate);
 
+/* Betas, rate and epsilon of Adam's step t. */
+void dumi_adam_correction(dumi_step *step, double rate, double t);
+
 #endif

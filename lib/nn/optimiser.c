@@ -147,7 +147,7 @@ static dum_status gradient_squares(dumi_stream *stream, const dumi_backend *back
 }
 
 /* Kingma & Ba 2015, section 2: the corrections of both moments, gathered in rate and epsilon. */
-static void correct_moments(dumi_step *step, double rate, double t)
+void dumi_adam_correction(dumi_step *step, double rate, double t)
 {
     const double beta1 = 0.9, beta2 = 0.999, root = sqrt(1 - pow(beta2, t));
     step->beta1 = (float)beta1;
@@ -203,7 +203,7 @@ dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend,
     };
     optimiser->steps++;
     if (optimiser->kind == DUMI_ADAM)
-        correct_moments(&step, rate, (double)optimiser->steps);
+        dumi_adam_correction(&step, rate, (double)optimiser->steps);
     if (optimiser->fused)
         apply_fused(stream, backend, optimiser, b, &step);
     else

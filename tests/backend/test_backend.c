@@ -5,7 +5,7 @@
 static void one_gemm(pair *p, dumi_rng *rng, int32_t m, int32_t n, int32_t k, uint32_t flags)
 {
     const bool a_turned = flags & 1, b_turned = flags & 2, packed = flags & 4;
-    const int32_t precision = (int32_t)(flags >> 7);
+    const int32_t precision = (int32_t)(flags >> 7 & 3);
     const int64_t pad = flags & 8 ? 3 : 0;
     const int64_t a_row = a_turned ? 1 : k + pad, a_col = a_turned ? m + pad : 1;
     const int64_t b_row = b_turned && !packed ? 1 : n, b_col = b_turned && !packed ? k : 1;
@@ -27,7 +27,8 @@ static void one_gemm(pair *p, dumi_rng *rng, int32_t m, int32_t n, int32_t k, ui
                    .c_row = n + pad,
                    .bias = flags & 16 ? bias : NULL,
                    .mask = flags & 32 ? mask : NULL,
-                   .relu = flags & 64};
+                   .relu = flags & 64,
+                   .add = flags & 1 << 20};
     dumi_gemm reference = g;
     g.c = c;
     reference.c = expected;
@@ -57,6 +58,7 @@ START_TEST(gemm_matches)
         for (uint32_t flags = 0; flags < 8; flags++) {
             one_gemm(&p, &rng, m, 80, 300, flags);
             one_gemm(&p, &rng, m, 83, 300, flags);
+            one_gemm(&p, &rng, m, 83, 300, flags + (1 << 20)); /* added to what is there */
         }
     one_gemm(&p, &rng, 400, 48, 1024, 4);
     one_gemm(&p, &rng, 400, 128, 300, 0); /* B in place, A packed */

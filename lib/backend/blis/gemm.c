@@ -302,7 +302,7 @@ static void multiply_task(void *argument, int64_t task, int32_t worker)
     b.rows_all = end - first;
     for (b.depth = x->depth; b.depth < x->depth + x->depths; b.depth += b.deep) {
         b.deep = dumi_least(kernel->kc, x->depth + x->depths - b.depth);
-        b.add = b.depth > 0;
+        b.add = b.depth > 0 || g->add;
         b.next_b.rows = 0;
         prepare_b(&b, worker);
         for (b.row = first; b.row < end; b.row += b.rows) {

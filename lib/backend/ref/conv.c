@@ -185,10 +185,11 @@ void dumi_ref_pool_mean(dumi_stream *stream, int32_t images, int32_t pixels, int
 }
 
 void dumi_ref_pool_mean_backward(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols,
-                                 const float *d_y, float *d_x)
+                                 const float *d_y, bool add, float *d_x)
 {
     (void)stream;
     for (int64_t row = 0; row < (int64_t)images * pixels; row++)
         for (int32_t c = 0; c < cols; c++)
-            d_x[row * cols + c] = d_y[row / pixels * cols + c] / (float)pixels;
+            d_x[row * cols + c] =
+                d_y[row / pixels * cols + c] / (float)pixels + (add ? d_x[row * cols + c] : 0);
 }

@@ -126,7 +126,7 @@ static void gemm(dumi_stream *stream, const dumi_gemm *g)
     const int64_t b_row = g->packed != NULL ? g->n : g->b_row, b_col = g->packed != NULL ? 1 : g->b_col;
     for (int64_t i = 0; i < g->m; i++) {
         for (int64_t j = 0; j < g->n; j++) {
-            double sum = 0;
+            double sum = g->add ? (double)g->c[i * g->c_row + j] : 0;
             for (int64_t p = 0; p < g->k; p++)
                 sum += (double)g->a[i * g->a_row + p * g->a_col] * (double)b[p * b_row + j * b_col];
             if (g->bias != NULL)

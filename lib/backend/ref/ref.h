@@ -56,7 +56,7 @@ void dumi_ref_pool_max_backward(dumi_stream *stream, const dumi_conv_shape *shap
 void dumi_ref_pool_mean(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols, const float *x,
                         float *y);
 void dumi_ref_pool_mean_backward(dumi_stream *stream, int32_t images, int32_t pixels, int32_t cols,
-                                 const float *d_y, float *d_x);
+                                 const float *d_y, bool add, float *d_x);
 void dumi_ref_unit_backward(dumi_stream *stream, int32_t rows, int32_t cols, const float *z, float *d);
 /* One row; returns its loss. */
 double dumi_ref_entropy_row(const dumi_cross_entropy *shape, int64_t row, const float *logits, float *d_logits,
