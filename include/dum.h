@@ -164,7 +164,7 @@ DUM_API uint64_t dum_context_bytes(const dum_context *context);
 
 /* ---- Dataset ------------------------------------------------------------------------------ */
 
-/* Rows of float32, read in any order and never copied as a whole: training streams them. Reading
+/* Rows of float32 (or of bytes, made float32 when read), read in any order and never copied as a whole: training streams them. Reading
  * a dataset is safe from several threads where the callback of the host is. */
 typedef struct dum_dataset dum_dataset;
 
@@ -173,9 +173,15 @@ typedef struct dum_dataset dum_dataset;
 DUM_API DUM_NODISCARD dum_status dum_dataset_from_memory(dum_context *context, const float *data, int64_t rows,
                                                          int32_t cols, int64_t row_stride, dum_dataset **out);
 
-/* Maps a .npy file, version 1 to 3: 2-d (or 1-d, taken as one column), C order, little-endian
- * float32 or float64 (converted when read; a value that overflows float32 reads as infinity).
- * The file must not shrink while it is mapped. Errors: IO, FORMAT. */
+/* The same of bytes, such as pictures: values 0 to 255, made floats when they are read. Stride in bytes.
+ * Errors: as dum_dataset_from_memory. */
+DUM_API DUM_NODISCARD dum_status dum_dataset_from_bytes(dum_context *context, const uint8_t *data, int64_t rows,
+                                                        int32_t cols, int64_t row_stride, dum_dataset **out);
+
+/* Maps a .npy file, version 1 to 3, in C order: little-endian float32, float64 (converted when read; a value
+ * that overflows float32 reads as infinity) or uint8 (0 to 255, converted when read). Rows x columns; one
+ * dimension is taken as one column; of three or four (images: N x H x W x C) all but the first make up the
+ * columns, at most 2^31 - 1. The file must not shrink while it is mapped. Errors: IO, FORMAT. */
 DUM_API DUM_NODISCARD dum_status dum_dataset_from_npy(dum_context *context, const char *path,
                                                       dum_dataset **out);
 
