@@ -6,7 +6,7 @@
  * Contrastive Learning") maps an embedding z to a Gaussian centred at z. The network learns only
  * the log-variance s; a norm of exp(s) is the score: higher = less certain = more anomalous.
  *
- * In reading order: conventions, status, backends, context, dataset, options by name, encoder,
+ * In reading order: conventions, status, backends, context, dataset, images, options by name, encoder,
  * head, product of experts, scorer, monitor, model files, statistics.
  *
  * Conventions that hold for every function:
@@ -164,7 +164,7 @@ DUM_API uint64_t dum_context_bytes(const dum_context *context);
 
 /* ---- Dataset ------------------------------------------------------------------------------ */
 
-/* Rows of float32, read in any order and never copied as a whole: training streams them. Reading
+/* Rows of float32 (or of bytes, made float32 when read), read in any order and never copied as a whole: training streams them. Reading
  * a dataset is safe from several threads where the callback of the host is. */
 typedef struct dum_dataset dum_dataset;
 
@@ -173,9 +173,15 @@ typedef struct dum_dataset dum_dataset;
 DUM_API DUM_NODISCARD dum_status dum_dataset_from_memory(dum_context *context, const float *data, int64_t rows,
                                                          int32_t cols, int64_t row_stride, dum_dataset **out);
 
-/* Maps a .npy file, version 1 to 3: 2-d (or 1-d, taken as one column), C order, little-endian
- * float32 or float64 (converted when read; a value that overflows float32 reads as infinity).
- * The file must not shrink while it is mapped. Errors: IO, FORMAT. */
+/* The same of bytes, such as pictures: values 0 to 255, made floats when they are read. Stride in bytes.
+ * Errors: as dum_dataset_from_memory. */
+DUM_API DUM_NODISCARD dum_status dum_dataset_from_bytes(dum_context *context, const uint8_t *data, int64_t rows,
+                                                        int32_t cols, int64_t row_stride, dum_dataset **out);
+
+/* Maps a .npy file, version 1 to 3, in C order: little-endian float32, float64 (converted when read; a value
+ * that overflows float32 reads as infinity) or uint8 (0 to 255, converted when read). Rows x columns; one
+ * dimension is taken as one column; of three or four (images: N x H x W x C) all but the first make up the
+ * columns, at most 2^31 - 1. The file must not shrink while it is mapped. Errors: IO, FORMAT. */
 DUM_API DUM_NODISCARD dum_status dum_dataset_from_npy(dum_context *context, const char *path,
                                                       dum_dataset **out);
 
@@ -203,6 +209,41 @@ DUM_API DUM_NODISCARD dum_status dum_dataset_set_feature_names(dum_dataset *data
                                                                int32_t count);
 /* The name of a column, or NULL where there are none. Valid as long as the dataset. */
 DUM_API const char *dum_dataset_feature_name(const dum_dataset *dataset, int32_t col);
+
+/* ---- Images ------------------------------------------------------------------------------- */
+
+/* Images are rows of height x width x channels float32, channels last, values 0 to 255; channels: 1 (grey) or 3
+ * (red, green, blue). Where a function makes images it writes them to out: rows x (height x width x channels),
+ * contiguous, values 0 to 255, not the memory that it reads. docs/images.md describes all of it. */
+
+/* A random view: crop, flip, colour, blur, in this order, each as torchvision defines it. A chance or strength that
+ * is negative means never; 0 is the default, as everywhere. The defaults are SimCLR's for images of 32 x 32 (Chen
+ * et al. 2020, appendix B.9), but for crop_min, which is 0.08 there. */
+typedef struct dum_augment_options {
+    size_t struct_size;
+    /* Random resized crop: a share of the area between these (0: 0.2 and 1), of an aspect ratio between 3/4 and
+     * 4/3, made as large as the image again, bilinear; at most 1. crop_min 1: none. */
+    double crop_min, crop_max;
+    double flip;       /* chance of a horizontal flip; 0: 0.5 */
+    double jitter;     /* chance of colour jitter; 0: 0.8. In random order: */
+    double brightness; /* times 1 +- this, uniform; 0: 0.4 */
+    double contrast;   /* away from the mean of the grey image times 1 +- this; 0: 0.4 */
+    double saturation; /* away from the grey of each pixel times 1 +- this; 0: 0.4 */
+    double hue;        /* turned by +- this, in turns, at most 0.5; 0: 0.1 */
+    double grey;       /* chance of greyscale; 0: 0.2 */
+    double
+        blur; /* chance of a Gaussian blur, sigma 0.1 to 2 pixels, a tenth of the image wide; 0: 0.5, but never
+                    where height or width is below 64 */
+} dum_augment_options;
+
+/* Makes view number `view` of each of rows images; options NULL: SimCLR's. A view depends on its row, the row's
+ * number (below 2^48), seed and view alone: any number of threads, and any rows behind it, give the same bits. Runs on
+ * the context's threads; thread-safe. Errors: ARGUMENT (options; values outside 0 to 255), SHAPE (rows < 0,
+ * row_stride), NONFINITE. */
+DUM_API DUM_NODISCARD dum_status dum_image_augment(dum_context *context, const dum_augment_options *options,
+                                                   int32_t height, int32_t width, int32_t channels,
+                                                   const float *images, int64_t rows, int64_t row_stride,
+                                                   uint64_t seed, uint32_t view, float *out);
 
 /* ---- Options by name ---------------------------------------------------------------------- */
 

@@ -162,7 +162,9 @@ enum {
     DUMI_RNG_FOREST,
     DUMI_RNG_SAMPLE,
     DUMI_RNG_FEATURES,
-    DUMI_RNG_MONITOR
+    DUMI_RNG_MONITOR,
+    DUMI_RNG_AUGMENT,
+    DUMI_RNG_CORRUPT
 };
 
 typedef struct dumi_rng {

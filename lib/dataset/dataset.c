@@ -26,8 +26,17 @@ static dum_status gather_memory(const dum_dataset *dataset, const int64_t *indic
     return DUM_OK;
 }
 
-dum_status dum_dataset_from_memory(dum_context *context, const float *data, int64_t rows, int32_t cols,
-                                   int64_t row_stride, dum_dataset **out)
+static dum_status gather_bytes(const dum_dataset *dataset, const int64_t *indices, int64_t count, float *out)
+{
+    for (int64_t i = 0; i < count; i++)
+        dumi_widen(dataset->bytes + indices[i] * dataset->row_stride, (size_t)dataset->cols,
+                   out + i * dataset->cols);
+    return DUM_OK;
+}
+
+/* Rows that the host keeps; the caller adds where they are. */
+static dum_status borrow(dum_context *context, const void *data, int64_t rows, int32_t cols, int64_t row_stride,
+                         dumi_gather_fn gather, dum_dataset **out)
 {
     dumi_clear_error();
     DUMI_NOT_NULL(out);
@@ -38,9 +47,24 @@ dum_status dum_dataset_from_memory(dum_context *context, const float *data, int6
         row_stride = cols;
     DUMI_REQUIRE(row_stride >= cols, DUM_ERR_SHAPE, "row_stride is %lld, expected cols = %d or more",
                  (long long)row_stride, cols);
-    DUMI_TRY(create(context, rows, cols, gather_memory, out));
-    (*out)->data = data;
+    DUMI_TRY(create(context, rows, cols, gather, out));
     (*out)->row_stride = row_stride;
+    return DUM_OK;
+}
+
+dum_status dum_dataset_from_memory(dum_context *context, const float *data, int64_t rows, int32_t cols,
+                                   int64_t row_stride, dum_dataset **out)
+{
+    DUMI_TRY(borrow(context, data, rows, cols, row_stride, gather_memory, out));
+    (*out)->data = data;
+    return DUM_OK;
+}
+
+dum_status dum_dataset_from_bytes(dum_context *context, const uint8_t *data, int64_t rows, int32_t cols,
+                                  int64_t row_stride, dum_dataset **out)
+{
+    DUMI_TRY(borrow(context, data, rows, cols, row_stride, gather_bytes, out));
+    (*out)->bytes = data;
     return DUM_OK;
 }
 

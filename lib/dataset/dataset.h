@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Rows of float32 from memory, a .npy file or the host; and views of them. */
+ * Rows of float32 from memory (floats or bytes), a .npy file or the host; and views of them. */
 #ifndef DUMI_DATASET_H
 #define DUMI_DATASET_H
 
@@ -17,6 +17,7 @@ struct dum_dataset {
     char **names; /* one a column, or NULL */
     /* Of the source: */
     const float *data;
+    const uint8_t *bytes;
     int64_t row_stride;
     void *npy;
     dum_read_fn read;

@@ -139,13 +139,20 @@ static inline bool dumi_little_endian(void)
 /* Copies count elements between file order (little-endian) and host order. */
 void dumi_copy_elements(void *to, const void *from, size_t count, size_t element);
 
+/* Bytes as floats, 0 to 255. */
+static inline void dumi_widen(const uint8_t *from, size_t count, float *to)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = (float)from[i];
+}
+
 /* ---- .npy -------------------------------------------------------------------------------- */
 
 typedef struct {
     int64_t rows;
     int32_t cols;
-    bool is_double;
-    size_t offset; /* of the first element */
+    size_t element; /* bytes: 1 uint8, 4 float32, 8 float64 */
+    size_t offset;  /* of the first element */
 } dumi_npy_header;
 
 /* Checks that `size` bytes are a whole .npy file that can be a dataset. `path` is for errors. */

@@ -76,10 +76,12 @@ static bool take_count(cursor *c, int64_t *value)
     return c->at > start && (c->at == c->end || *c->at < '0' || *c->at > '9');
 }
 
+enum { MOST_DIMENSIONS = 4 }; /* images: N x H x W x C */
+
 typedef struct {
     char descr[24];
     bool fortran;
-    int64_t shape[3];
+    int64_t shape[MOST_DIMENSIONS];
     int32_t rank;
     unsigned seen; /* a bit a key */
 } dictionary;
@@ -89,7 +91,7 @@ static bool take_shape(cursor *c, dictionary *d)
     if (!take(c, '('))
         return false;
     while (!take(c, ')')) {
-        if (d->rank == 3 || !take_count(c, &d->shape[d->rank++]))
+        if (d->rank == MOST_DIMENSIONS || !take_count(c, &d->shape[d->rank++]))
             return false;
         if (!take(c, ','))
             return d->rank > 1 && take(c, ')'); /* "(3)" is no tuple */
@@ -110,12 +112,12 @@ static dum_status take_entry(cursor *c, dictionary *d)
         return bad(c, "its header has an unknown key or one twice");
     d->seen |= which;
     if (which == 1 && !take_text(c, d->descr, sizeof d->descr))
-        return dumi_fail(DUM_ERR_FORMAT, "%.120s holds records, expected float32 or float64", c->path);
+        return dumi_fail(DUM_ERR_FORMAT, "%.120s holds records, expected float32, float64 or uint8", c->path);
     if (which == 2 && !(d->fortran = take_word(c, "True")) && !take_word(c, "False"))
         return bad(c, "fortran_order is neither True nor False");
     if (which == 4 && !take_shape(c, d))
         return dumi_fail(DUM_ERR_FORMAT,
-                         "%.120s has more than 2 dimensions or a bad shape, expected rows x columns", c->path);
+                         "%.120s has more than 4 dimensions or a bad shape, expected rows x columns", c->path);
     return DUM_OK;
 }
 
@@ -137,20 +139,51 @@ static dum_status take_dictionary(cursor *c, dictionary *d)
     return DUM_OK;
 }
 
+/* Bytes of an element; 0: a type that is not read. */
+static size_t element_size(const char *descr)
+{
+    return strcmp(descr, "<f4") == 0 ? 4 : strcmp(descr, "<f8") == 0 ? 8 : strcmp(descr, "|u1") == 0 ? 1 : 0;
+}
+
+/* The product of all dimensions but the first; above INT32_MAX where a row would be longer than that. */
+static int64_t columns(const dictionary *d)
+{
+    int64_t cols = 1;
+    for (int32_t i = 1; i < d->rank; i++)
+        if (d->shape[i] == 0)
+            return 0;
+    for (int32_t i = 1; i < d->rank; i++) {
+        if (d->shape[i] > INT32_MAX / cols)
+            return (int64_t)INT32_MAX + 1;
+        cols *= d->shape[i];
+    }
+    return cols;
+}
+
+/* Elements in one line lie alike in both orders. */
+static bool is_line(const dictionary *d)
+{
+    int32_t longer = 0;
+    for (int32_t i = 0; i < d->rank; i++)
+        longer += d->shape[i] > 1;
+    return longer <= 1;
+}
+
 static dum_status check_dictionary(const cursor *c, const dictionary *d, size_t data, dumi_npy_header *out)
 {
-    out->is_double = strcmp(d->descr, "<f8") == 0;
-    DUMI_REQUIRE(out->is_double || strcmp(d->descr, "<f4") == 0, DUM_ERR_FORMAT,
-                 "%.120s has dtype %s, expected little-endian float32 (<f4) or float64 (<f8)", c->path,
-                 d->descr);
-    DUMI_REQUIRE(d->rank == 1 || d->rank == 2, DUM_ERR_FORMAT, "%.120s has %d dimensions, expected 1 or 2",
-                 c->path, d->rank);
-    const int64_t rows = d->shape[0], cols = d->rank == 2 ? d->shape[1] : 1;
-    DUMI_REQUIRE(rows >= 1 && cols >= 1 && cols <= INT32_MAX, DUM_ERR_FORMAT,
-                 "%.120s is %lld x %lld, expected at least 1 x 1", c->path, (long long)rows, (long long)cols);
-    DUMI_REQUIRE(!d->fortran || rows == 1 || cols == 1, DUM_ERR_FORMAT,
+    out->element = element_size(d->descr);
+    DUMI_REQUIRE(out->element != 0, DUM_ERR_FORMAT,
+                 "%.120s has dtype %s, expected little-endian float32 (<f4) or float64 (<f8), or uint8 (|u1)",
+                 c->path, d->descr);
+    DUMI_REQUIRE(d->rank >= 1, DUM_ERR_FORMAT, "%.120s has 0 dimensions, expected 1 to 4", c->path);
+    const int64_t rows = d->shape[0], cols = columns(d);
+    DUMI_REQUIRE(cols <= INT32_MAX, DUM_ERR_FORMAT, "%.120s has rows of more than 2147483647 elements",
+                 c->path);
+    DUMI_REQUIRE(rows >= 1 && cols >= 1, DUM_ERR_FORMAT, "%.120s is %lld x %lld, expected at least 1 x 1",
+                 c->path, (long long)rows, (long long)cols);
+    DUMI_REQUIRE(!d->fortran || is_line(d), DUM_ERR_FORMAT,
                  "%.120s is in Fortran order, expected C order (numpy.ascontiguousarray)", c->path);
-    const size_t element = out->is_double ? 8 : 4;
+    const size_t element = out->element;
     DUMI_REQUIRE((uint64_t)cols <= data / element && (uint64_t)rows == data / element / (uint64_t)cols &&
                      (uint64_t)rows * (uint64_t)cols * element == data,
                  DUM_ERR_FORMAT, "%.120s says %lld x %lld but holds %zu bytes of data", c->path,
@@ -242,24 +275,30 @@ int32_t dumi_npy_cols(const dumi_npy *npy)
     return npy->header.cols;
 }
 
+static void narrow(const unsigned char *row, size_t cols, bool little, float *out)
+{
+    for (size_t j = 0; j < cols; j++) {
+        double value;
+        if (little)
+            memcpy(&value, row + j * 8, 8); /* inline: rows are read again in every epoch */
+        else
+            dumi_copy_elements(&value, row + j * 8, 1, 8);
+        out[j] = (float)value;
+    }
+}
+
 void dumi_npy_read(const dumi_npy *npy, const int64_t *indices, int64_t count, float *out)
 {
-    const size_t cols = (size_t)npy->header.cols, element = npy->header.is_double ? 8 : 4;
+    const size_t cols = (size_t)npy->header.cols, element = npy->header.element;
     const bool little = dumi_little_endian();
     for (int64_t i = 0; i < count; i++) {
         const unsigned char *row = npy->map + npy->header.offset + (size_t)indices[i] * cols * element;
         float *to = out + (size_t)i * cols;
-        if (!npy->header.is_double) {
+        if (element == 8)
+            narrow(row, cols, little, to);
+        else if (element == 4)
             dumi_copy_elements(to, row, cols, 4);
-            continue;
-        }
-        for (size_t j = 0; j < cols; j++) {
-            double value;
-            if (little)
-                memcpy(&value, row + j * 8, 8); /* inline: rows are read again in every epoch */
-            else
-                dumi_copy_elements(&value, row + j * 8, 1, 8);
-            to[j] = (float)value;
-        }
+        else
+            dumi_widen(row, cols, to);
     }
 }

@@ -329,6 +329,29 @@ START_TEST(cancelled)
 }
 END_TEST
 
+START_TEST(byte_rows)
+{
+    static const uint8_t bytes[] = {0, 1, 2, 99, 253, 254, 255, 99};
+    static const float wanted[] = {253, 254, 255, 0, 1, 2};
+    float found[6];
+    dum_dataset *data;
+    ck_ok(dum_dataset_from_bytes(context, bytes, 2, 3, 4, &data));
+    ck_assert_int_eq(dum_dataset_cols(data), 3);
+    ck_ok(dum_dataset_read(data, 1, 1, found));
+    ck_ok(dum_dataset_read(data, 0, 1, found + 3));
+    ck_assert_mem_eq(found, wanted, sizeof wanted);
+    dum_dataset_destroy(data);
+    ck_ok(dum_dataset_from_bytes(context, bytes, 2, 4, 0, &data));
+    ck_ok(dum_dataset_read(data, 1, 1, found));
+    ck_assert(found[0] == 253 && found[3] == 99);
+    dum_dataset_destroy(data);
+    ck_fails(dum_dataset_from_bytes(context, NULL, 2, 3, 4, &data), DUM_ERR_ARGUMENT, "data is NULL");
+    ck_fails(dum_dataset_from_bytes(context, bytes, 2, 3, 2, &data), DUM_ERR_SHAPE, "row_stride is 2");
+    ck_fails(dum_dataset_from_bytes(context, bytes, 0, 3, 0, &data), DUM_ERR_SHAPE, "rows is 0");
+    ck_assert_ptr_null(data);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bad-input");
@@ -342,6 +365,7 @@ int main(void)
     tcase_add_test(cases, strides_and_shapes);
     tcase_add_test(cases, absurd_options);
     tcase_add_test(cases, npy_files);
+    tcase_add_test(cases, byte_rows);
     tcase_add_test(cases, paths);
     tcase_add_test(cases, cancelled);
     suite_add_tcase(suite, cases);

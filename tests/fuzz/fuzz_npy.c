@@ -10,9 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dumi_npy_header header;
     if (dumi_npy_parse("input", data, size, &header) != DUM_OK)
         return 0;
-    const size_t element = header.is_double ? 8 : 4;
-    if (header.rows < 1 || header.cols < 1 || header.offset > size ||
-        (size_t)header.rows * (size_t)header.cols * element != size - header.offset)
+    if ((header.element != 1 && header.element != 4 && header.element != 8) || header.rows < 1 ||
+        header.cols < 1 || header.offset > size ||
+        (size_t)header.rows * (size_t)header.cols * header.element != size - header.offset)
         abort();
     return 0;
 }

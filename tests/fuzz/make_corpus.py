@@ -82,6 +82,10 @@ def arrays():
     yield "huge", npy(1, header("<f4", False, "(72057594037927935, 3)"), six)
     yield "scalar", npy(1, header("<f4", False, "()"), six[:4])
     yield "trailing", npy(1, header("<f4", False, "(2, 2)"), six)
+    yield "images", npy(1, header("|u1", False, "(2, 2, 2, 3)"), six)
+    yield "volumes", npy(1, header("<f8", False, "(3, 1, 2)"), wide)
+    yield "too-many", npy(1, header("|u1", False, "(2, 3, 1, 2, 2)"), six)
+    yield "overflow", npy(1, header("|u1", False, "(1, 65536, 65536, 65536)"), six)
     yield "empty", npy(1, header("<f4", False, "(0, 2)"), b"")
 
 

@@ -728,27 +728,34 @@ START_TEST(npy_reads)
     static const struct {
         const char *header;
         int version;
-        bool is_double;
+        size_t element;
         int64_t rows;
         int32_t cols;
     } cases[] = {
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }  \n", 1, false, 3, 2},
-        {"{'shape': (3,2),'fortran_order':False,'descr':\"<f4\"}", 2, false, 3, 2},
-        {"{'descr': '<f4', 'fortran_order': True, 'shape': (6,), }\n", 3, false, 6, 1},
-        {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 6)}", 1, false, 1, 6},
-        {"{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }\n", 1, true, 3, 2},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }  \n", 1, 4, 3, 2},
+        {"{'shape': (3,2),'fortran_order':False,'descr':\"<f4\"}", 2, 4, 3, 2},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (6,), }\n", 3, 4, 6, 1},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 6)}", 1, 4, 1, 6},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }\n", 1, 8, 3, 2},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2, 1), }", 1, 4, 3, 2},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1, 6, 1), }", 1, 4, 1, 6},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (3, 1, 2, 1), }", 1, 8, 3, 2},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (6,), }", 1, 1, 6, 1},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }", 1, 1, 2, 3},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 2, 3), }", 1, 1, 1, 6},
     };
     const float values4[] = {1, 2, 3, 4, 5, 6};
     const double values8[] = {1, 2, 3, 4, 5, 1e300};
+    const uint8_t u1[] = {1, 2, 3, 127, 128, 255};
     float f4[6]; /* in the order of files */
     double f8[6];
     dumi_copy_elements(f4, values4, 6, sizeof *f4);
     dumi_copy_elements(f8, values8, 6, sizeof *f8);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char bytes[400];
-        const bool d = cases[i].is_double;
-        const size_t size = make_npy(bytes, cases[i].version, cases[i].header, d ? (const void *)f8 : f4,
-                                     d ? sizeof f8 : sizeof f4);
+        const size_t element = cases[i].element;
+        const void *elements = element == 8 ? (const void *)f8 : element == 4 ? (const void *)f4 : u1;
+        const size_t size = make_npy(bytes, cases[i].version, cases[i].header, elements, 6 * element);
         ck_ok(dumi_file_write(context, &dumi_file_system, in_folder("x.npy"), bytes, size));
         dumi_npy *npy;
         ck_ok(dumi_npy_open(context, in_folder("x.npy"), &npy));
@@ -757,10 +764,10 @@ START_TEST(npy_reads)
         float row[6];
         const int64_t last = cases[i].rows - 1;
         dumi_npy_read(npy, &last, 1, row);
-        if (d)
+        if (element == 8)
             ck_assert(row[0] == 5 && isinf(row[1]));
         else
-            ck_assert(row[cases[i].cols - 1] == 6);
+            ck_assert(row[cases[i].cols - 1] == (element == 4 ? 6 : 255));
         dumi_npy_close(npy);
         for (size_t cut = 0; cut < size; cut++) {
             dumi_npy_header header;
@@ -786,18 +793,23 @@ START_TEST(npy_refuses)
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }", "says 3 x 3 but holds 24 bytes"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }", "says 2 x 2"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2), }", "at least 1 x 1"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2, 1), }", "3 dimensions"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2, 1, 1), }", "more than 2 dimensions"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2, 1, 1, 1), }", "more than 4 dimensions"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2, 2, 1), }", "says 3 x 4 but holds 24 bytes"},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2, 3), }", "Fortran order"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 65536, 65536, 65536), }",
+         "more than 2147483647"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4294967296, 0), }", "is 1 x 0"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "0 dimensions"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (-3, 2), }", "bad shape"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (6), }", "bad shape"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (,), }", "bad shape"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3 2), }", "bad shape"},
-        {"{'descr': '|u1', 'fortran_order': False, 'shape': (24, 1), }", "dtype |u1"},
+        {"{'descr': '|i1', 'fortran_order': False, 'shape': (24, 1), }", "dtype |i1"},
+        {"{'descr': '|u1', 'fortran_order': False, 'shape': (6, 1), }", "says 6 x 1"},
         {"{'descr': '<u4', 'fortran_order': False, 'shape': (3, 2), }", "dtype <u4"},
         {"{'descr': '<f2', 'fortran_order': False, 'shape': (3, 4), }", "dtype <f2"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 0), }", "at least 1 x 1"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4294967296), }", "1 x 1"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4294967296), }", "more than 2147483647"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 9223372036854775807), }",
          "bad shape"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (72057594037927935, 3), }", "says"},
