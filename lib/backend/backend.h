@@ -134,6 +134,7 @@ typedef struct dumi_backend {
     dum_status (*sync)(dumi_stream *stream);
     void (*upload)(dumi_stream *stream, float *to, const float *from, size_t count);
     dum_status (*download)(dumi_stream *stream, float *to, const float *from, size_t count);
+    void (*copy)(dumi_stream *stream, float *to, const float *from, size_t count);
     void (*fill)(dumi_stream *stream, float *to, float value, size_t count);
 
     /* A constant matrix, k x n. What is packed narrower than float32 is rounded once; products are float32. */

@@ -4,6 +4,7 @@
 #define DUMI_HEAD_H
 
 #include "core/param.h"
+#include "core/slots.h"
 #include "io/options.h"
 #include "nn/nn.h"
 
@@ -83,7 +84,7 @@ dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *
                               const int64_t *indices);
 
 /* What fit makes: read-only afterwards, but for the slots. */
-enum { DUMI_TILE_ROWS = 256, DUMI_SLOTS = 64 };
+enum { DUMI_TILE_ROWS = 256 };
 
 typedef struct dumi_workspace dumi_workspace;
 
@@ -99,7 +100,7 @@ typedef struct {
     size_t parameter_count; /* the MLP's and one more, the offset */
     float *parameters;      /* device */
     dumi_packed *packed[DUMI_MAX_LAYERS];
-    _Atomic(dumi_workspace *) slots[DUMI_SLOTS];
+    dumi_slots slots;
 } dumi_head_model;
 
 struct dum_head {

@@ -117,38 +117,16 @@ static dum_status workspace_create(const dumi_head_model *model, dumi_workspace 
     return DUM_OK;
 }
 
-/* Where a thread looks first, so that many do not all try the same slot. */
-static uint32_t first_slot(void)
-{
-    static _Thread_local char own;
-    return (uint32_t)((uintptr_t)&own >> 12) * 2654435761u >> 16;
-}
-
 static dum_status take_workspace(dumi_head_model *model, dumi_workspace **out)
 {
-    const uint32_t first = first_slot();
-    for (uint32_t i = 0; i < DUMI_SLOTS; i++) {
-        _Atomic(dumi_workspace *) *slot = &model->slots[(first + i) % DUMI_SLOTS];
-        if (atomic_load_explicit(slot, memory_order_relaxed) == NULL)
-            continue;
-        *out = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
-        if (*out != NULL)
-            return DUM_OK;
-    }
-    return workspace_create(model, out);
+    *out = dumi_slots_take(&model->slots);
+    return *out != NULL ? DUM_OK : workspace_create(model, out);
 }
 
 static void return_workspace(dumi_head_model *model, dumi_workspace *w)
 {
-    const uint32_t first = first_slot();
-    for (uint32_t i = 0; i < DUMI_SLOTS; i++) {
-        _Atomic(dumi_workspace *) *slot = &model->slots[(first + i) % DUMI_SLOTS];
-        dumi_workspace *empty = NULL;
-        if (atomic_compare_exchange_strong_explicit(slot, &empty, w, memory_order_release,
-                                                    memory_order_relaxed))
-            return;
-    }
-    workspace_destroy(model, w);
+    if (!dumi_slots_put(&model->slots, w))
+        workspace_destroy(model, w);
 }
 
 void dumi_model_destroy(dumi_head_model *model)
@@ -157,8 +135,8 @@ void dumi_model_destroy(dumi_head_model *model)
         return;
     dum_context *context = model->context;
     const dumi_backend *backend = context->backend;
-    for (int32_t i = 0; i < DUMI_SLOTS; i++)
-        workspace_destroy(model, atomic_load_explicit(&model->slots[i], memory_order_acquire));
+    for (dumi_workspace *w; (w = dumi_slots_take(&model->slots)) != NULL;)
+        workspace_destroy(model, w);
     for (int32_t l = 0; l < model->mlp.count; l++)
         if (model->packed[l] != NULL)
             backend->unpack(context, model->packed[l]);

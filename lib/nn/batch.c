@@ -22,11 +22,6 @@ static dumi_conv_shape shape_of(const dumi_unit *unit, int32_t images)
 
 /* ---- Which gradients live at once ---------------------------------------------------------- */
 
-static bool given_by_caller(const dumi_network *n, int32_t tensor)
-{
-    return tensor == n->map || tensor == n->features || tensor == n->projection || tensor == n->tensors - 1;
-}
-
 typedef struct {
     bool taken[DUMI_MAX_UNITS + 1];
     size_t size[DUMI_MAX_UNITS + 1];
@@ -55,7 +50,7 @@ static dum_status allocate_gradients(dumi_batch_run *run)
     for (int32_t t = 0; t < n->tensors; t++)
         run->slot[t] = -1;
     for (int32_t t = 0; t < n->tensors; t++)
-        if (given_by_caller(n, t))
+        if (dumi_network_given(n, t))
             take_slot(run, &plan, t);
     for (int32_t i = n->units - 1; i >= 0; i--) {
         const dumi_unit *u = &n->unit[i];
@@ -74,7 +69,7 @@ static dum_status allocate_gradients(dumi_batch_run *run)
 }
 
 dum_status dumi_batch_run_create(dum_context *context, dumi_stream *stream, const dumi_network *network,
-                                 int32_t images, dumi_batch_run *run)
+                                 int32_t images, bool gradients, dumi_batch_run *run)
 {
     *run = (dumi_batch_run){.context = context, .stream = stream, .network = network, .images = images};
     const dumi_backend *backend = context->backend;
@@ -96,7 +91,7 @@ dum_status dumi_batch_run_create(dum_context *context, dumi_stream *stream, cons
     run->moments = backend->alloc(context, network->statistics);
     if (run->moments == NULL)
         return dumi_status();
-    return allocate_gradients(run);
+    return gradients ? allocate_gradients(run) : DUM_OK;
 }
 
 void dumi_batch_run_destroy(dumi_batch_run *run)
@@ -192,8 +187,8 @@ float *dumi_batch_run_gradient(dumi_batch_run *run, int32_t tensor)
  * network. */
 static float *gradient_of(dumi_batch_run *run, int32_t tensor, bool *more)
 {
-    if (tensor == 0)
-        return NULL;
+    if (tensor == 0 || tensor <= run->first_unit)
+        return NULL; /* unit i makes tensor i + 1 */
     *more = run->has[tensor];
     return dumi_batch_run_gradient(run, tensor);
 }
@@ -270,7 +265,7 @@ static void backward_none(const dumi_batch_run *run, const dumi_unit *u, float *
 void dumi_batch_run_backward(dumi_batch_run *run, const float *parameters, float *gradient)
 {
     const dumi_backend *backend = backend_of(run);
-    for (int32_t i = run->network->units - 1; i >= 0; i--) {
+    for (int32_t i = run->network->units - 1; i >= run->first_unit; i--) {
         const dumi_unit *u = &run->network->unit[i];
         const dumi_conv_shape shape = shape_of(u, run->images);
         bool more = false;

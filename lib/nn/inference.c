@@ -92,17 +92,17 @@ void dumi_packed_network_destroy(dumi_packed_network *p)
 
 /* ---- Running ------------------------------------------------------------------------------ */
 
-/* The last unit that reads each tensor, among those up to the output. */
-static void last_uses(const dumi_network *n, int32_t output, int32_t *last)
+/* The last unit that reads each tensor; what can be the output is kept. */
+static void last_uses(const dumi_network *n, int32_t *last)
 {
-    for (int32_t t = 0; t < n->tensors; t++)
-        last[t] = -1;
-    for (int32_t i = 0; i < output; i++) {
+    for (int32_t i = 0; i < n->units; i++) {
         last[n->unit[i].input] = i;
         if (n->unit[i].add >= 0)
             last[n->unit[i].add] = i;
     }
-    last[output] = n->units;
+    for (int32_t t = 0; t < n->tensors; t++)
+        if (dumi_network_given(n, t))
+            last[t] = n->units;
 }
 
 static int32_t free_slot(const bool *taken)
@@ -114,16 +114,16 @@ static int32_t free_slot(const bool *taken)
 }
 
 /* A tensor gets a place that none needs any more. Unit i makes tensor i + 1. */
-static void plan_slots(const dumi_network *n, int32_t output, dumi_inference *out, size_t *sizes)
+static void plan_slots(const dumi_network *n, dumi_inference *out, size_t *sizes)
 {
     int32_t last[DUMI_MAX_UNITS + 1];
     bool taken[DUMI_MAX_UNITS + 1] = {false};
-    last_uses(n, output, last);
-    for (int32_t t = 0; t <= output; t++) {
+    last_uses(n, last);
+    for (int32_t t = 0; t < n->tensors; t++) {
         const int32_t slot = free_slot(taken);
         out->slot[t] = slot;
         out->slots = slot + 1 > out->slots ? slot + 1 : out->slots;
-        taken[slot] = last[t] >= 0;
+        taken[slot] = true;
         const size_t size = dumi_network_size(n, t);
         sizes[slot] = size > sizes[slot] ? size : sizes[slot];
         for (int32_t before = 0; before < t; before++)
@@ -132,9 +132,9 @@ static void plan_slots(const dumi_network *n, int32_t output, dumi_inference *ou
     }
 }
 
-static dum_status reserve(const dumi_packed_network *p, const dumi_inference *inference, int32_t output)
+static dum_status reserve(const dumi_packed_network *p, const dumi_inference *inference)
 {
-    for (int32_t i = 0; i < output; i++) {
+    for (int32_t i = 0; i < p->network.units; i++) {
         dumi_conv_shape shape = p->network.unit[i].shape;
         shape.images = inference->images;
         if (p->network.unit[i].kind == DUMI_UNIT_CONV)
@@ -152,20 +152,20 @@ static int32_t widest(const dumi_network *n)
     return most;
 }
 
-dum_status dumi_inference_create(const dumi_packed_network *p, int32_t threads, int32_t images, int32_t output,
+dum_status dumi_inference_create(const dumi_packed_network *p, int32_t threads, int32_t images,
                                  dumi_inference *out)
 {
     *out = (dumi_inference){.images = images};
     const dumi_backend *backend = p->context->backend;
     size_t sizes[DUMI_MAX_UNITS + 1] = {0};
     DUMI_TRY(backend->stream_create(p->context, threads, images, 0, widest(&p->network), &out->stream));
-    plan_slots(&p->network, output, out, sizes);
+    plan_slots(&p->network, out, sizes);
     for (int32_t slot = 0; slot < out->slots; slot++) {
         out->values[slot] = backend->alloc(p->context, sizes[slot] * (size_t)images);
         if (out->values[slot] == NULL)
             return dumi_status();
     }
-    return reserve(p, out, output);
+    return reserve(p, out);
 }
 
 void dumi_inference_destroy(dum_context *context, dumi_inference *inference)

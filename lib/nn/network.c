@@ -19,7 +19,7 @@ static void begin(dumi_network *n, dumi_tensor_shape input)
     memset(n, 0, sizeof *n);
     n->tensors = 1;
     n->tensor[0] = input;
-    n->map = n->features = n->projection = -1;
+    n->map = n->features = n->projection = n->local = n->uncertainty = n->logits = n->rotation = -1;
 }
 
 static dumi_unit *add_unit(dumi_network *n, int32_t kind, int32_t input, dumi_tensor_shape output)
@@ -215,9 +215,29 @@ void dumi_network_project(dumi_network *n, int32_t outputs)
     n->projection = add_linear(n, hidden, outputs, false, "projection.2");
 }
 
-int32_t dumi_network_classify(dumi_network *n, int32_t classes, const char *name)
+int32_t dumi_network_layer(dumi_network *n, int32_t outputs, const char *name)
 {
-    return add_linear(n, n->features, classes, false, name);
+    return add_linear(n, n->features, outputs, false, name);
+}
+
+void dumi_network_project_map(dumi_network *n, int32_t outputs)
+{
+    n->local = add_conv(n, n->map, outputs, 1, 1, false, -1);
+    dumi_unit *unit = &n->unit[n->units - 1];
+    snprintf(unit->name, sizeof unit->name, "local.0");
+    snprintf(unit->norm_name, sizeof unit->norm_name, "local.1");
+}
+
+/* ---- Outputs ------------------------------------------------------------------------------- */
+
+bool dumi_network_given(const dumi_network *n, int32_t tensor)
+{
+    const int32_t given[] = {n->map,         n->features, n->projection, n->local,
+                             n->uncertainty, n->logits,   n->rotation};
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++)
+        if (tensor == given[i])
+            return true;
+    return false;
 }
 
 /* ---- Parameters --------------------------------------------------------------------------- */

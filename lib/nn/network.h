@@ -31,7 +31,8 @@ typedef struct {
     dumi_unit unit[DUMI_MAX_UNITS];
     dumi_tensor_shape tensor[DUMI_MAX_UNITS + 1];
     size_t parameters, statistics;
-    int32_t map, features, projection; /* tensors that can be the output; -1: there is none */
+    /* Tensors that outputs and losses are made of; -1: there is none. */
+    int32_t map, features, projection, local, uncertainty, logits, rotation;
 } dumi_network;
 
 /* Batch norm as in torchvision. */
@@ -46,8 +47,10 @@ dum_status dumi_resnet(dumi_network *network, int32_t depth, int32_t stem, int32
 void dumi_mlp_network(dumi_network *network, int32_t inputs, int32_t layers, int32_t width, int32_t outputs);
 /* One hidden layer with ReLU, as wide as the features, then `outputs`: the projection. */
 void dumi_network_project(dumi_network *network, int32_t outputs);
-/* One layer from the features to as many logits as there are classes; returns its tensor. */
-int32_t dumi_network_classify(dumi_network *network, int32_t classes, const char *name);
+/* One layer from the features; returns its tensor. */
+int32_t dumi_network_layer(dumi_network *network, int32_t outputs, const char *name);
+/* A projection of each pixel of the map, with batch norm: `local`. */
+void dumi_network_project_map(dumi_network *network, int32_t outputs);
 
 /* He et al. 2015; batch norms begin as the identity. */
 void dumi_network_init(const dumi_network *network, uint64_t seed, float *parameters, float *statistics);
@@ -63,6 +66,9 @@ static inline size_t dumi_unit_weights(const dumi_unit *u)
 {
     return (size_t)u->shape.kernel * (size_t)u->shape.kernel * (size_t)u->shape.cols * (size_t)u->shape.outputs;
 }
+
+/* A tensor that outputs and losses are made of. */
+bool dumi_network_given(const dumi_network *network, int32_t tensor);
 
 static inline bool dumi_unit_has_weights(const dumi_unit *u)
 {
@@ -82,14 +88,16 @@ typedef struct {
     int32_t slot[DUMI_MAX_UNITS + 1], slots;
     float *gradients[DUMI_MAX_UNITS + 1]; /* by slot */
     bool has[DUMI_MAX_UNITS + 1];         /* the gradient by this tensor is there */
+    int32_t first_unit;                   /* those before it are frozen: no gradient goes there */
 } dumi_batch_run;
 
+/* gradients: it is to run backward, too. */
 dum_status dumi_batch_run_create(dum_context *context, dumi_stream *stream, const dumi_network *network,
-                                 int32_t images, dumi_batch_run *out);
+                                 int32_t images, bool gradients, dumi_batch_run *out);
 void dumi_batch_run_destroy(dumi_batch_run *run);
 /* From values[0]. With `statistics` (device) batch norms use those instead of the batch's moments. */
 void dumi_batch_run_forward(dumi_batch_run *run, const float *parameters, const float *statistics);
-/* Where the caller puts the gradient by a tensor of map, features, projection or the last ones. */
+/* Where the caller puts the gradient by one of the tensors that losses are made of. */
 float *dumi_batch_run_gradient(dumi_batch_run *run, int32_t tensor);
 /* The gradient by all parameters, from those by tensors that the caller has put in place. Overwrites them. */
 void dumi_batch_run_backward(dumi_batch_run *run, const float *parameters, float *gradient);
@@ -116,11 +124,11 @@ typedef struct {
     float *values[DUMI_MAX_UNITS + 1]; /* by slot */
 } dumi_inference;
 
-/* Up to `images` at a time, as far as tensor `output`. */
+/* Up to `images` at a time. */
 dum_status dumi_inference_create(const dumi_packed_network *packed, int32_t threads, int32_t images,
-                                 int32_t output, dumi_inference *out);
+                                 dumi_inference *out);
 void dumi_inference_destroy(dum_context *context, dumi_inference *inference);
-/* The caller puts its rows into the input, and finds the output there. */
+/* The caller puts its rows into the input, and finds the output there, and what losses are made of before it. */
 float *dumi_inference_value(const dumi_inference *inference, int32_t tensor);
 void dumi_inference_run(const dumi_packed_network *packed, const dumi_inference *inference, int32_t images,
                         int32_t output);
@@ -136,6 +144,7 @@ typedef struct {
     double momentum, decay, clip;
     float *parameters, *gradient, *first, *second; /* device; second: Adam only */
     int64_t steps;
+    int32_t first_unit; /* those before it stay as they are */
 } dumi_steps;
 
 dum_status dumi_steps_create(dum_context *context, dumi_stream *stream, const dumi_network *network,

@@ -73,7 +73,8 @@ dum_status dumi_steps_apply(dumi_stream *stream, const dumi_backend *backend, co
                             dumi_steps *s, double rate)
 {
     double squares;
-    DUMI_TRY(backend->dot(stream, n->parameters, s->gradient, s->gradient, &squares));
+    const size_t first = s->first_unit > 0 ? n->unit[s->first_unit].weights : 0;
+    DUMI_TRY(backend->dot(stream, n->parameters - first, s->gradient + first, s->gradient + first, &squares));
     DUMI_REQUIRE(isfinite(squares), DUM_ERR_NONFINITE,
                  "training diverged: the gradient is not finite; a smaller rate or a clip may help");
     const double length = sqrt(squares);
@@ -83,7 +84,7 @@ dum_status dumi_steps_apply(dumi_stream *stream, const dumi_backend *backend, co
     s->steps++;
     if (s->kind == DUMI_STEP_ADAM)
         dumi_adam_correction(&step, rate, (double)s->steps);
-    for (int32_t i = 0; i < n->units; i++) {
+    for (int32_t i = s->first_unit; i < n->units; i++) {
         const dumi_unit *u = &n->unit[i];
         if (!dumi_unit_has_weights(u))
             continue;

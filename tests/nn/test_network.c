@@ -30,7 +30,7 @@ static void open_bench(bench *b, const char *backend, int32_t images, int32_t ou
     b->gradient = b->backend->alloc(b->context, n->parameters);
     b->statistics = b->backend->alloc(b->context, n->statistics + 1);
     dumi_network_init(n, 3, b->parameters, b->statistics);
-    ck_assert_int_eq(dumi_batch_run_create(b->context, b->stream, n, images, &b->run), DUM_OK);
+    ck_assert_int_eq(dumi_batch_run_create(b->context, b->stream, n, images, true, &b->run), DUM_OK);
     b->output = output;
     b->outputs = dumi_network_size(n, output) * (size_t)images;
     b->slope = b->backend->alloc(b->context, b->outputs);
@@ -150,18 +150,20 @@ START_TEST(gradients_add_up)
     bench b = {0};
     ck_assert_int_eq(dumi_resnet(&b.network, 8, DUMI_STEM_SMALL, 4, (dumi_tensor_shape){8, 8, 1}), DUM_OK);
     dumi_network_project(&b.network, 5);
-    const int32_t logits = dumi_network_classify(&b.network, 4, "fc");
+    dumi_network_project_map(&b.network, 3);
+    const int32_t logits = b.network.logits = dumi_network_layer(&b.network, 4, "fc");
     open_bench(&b, "blis", 4, b.network.projection);
-    const int32_t tensors[] = {b.network.map, b.network.features, b.network.projection, logits};
+    const int32_t tensors[] = {b.network.map, b.network.features, b.network.projection, b.network.local,
+                               logits};
     double *sum = calloc(b.network.parameters, sizeof *sum);
     for (int all = 0; all < 2; all++) {
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 5; i++) {
             if (!all || i == 0)
                 dumi_batch_run_forward(&b.run, b.parameters, NULL);
             float *d = dumi_batch_run_gradient(&b.run, tensors[i]);
             for (size_t k = 0; k < dumi_network_size(&b.network, tensors[i]) * 4; k++)
                 d[k] = 0.01f * (float)(k % 13) - 0.05f;
-            if (all && i < 3)
+            if (all && i < 4)
                 continue;
             dumi_batch_run_backward(&b.run, b.parameters, b.gradient);
             for (size_t p = 0; p < b.network.parameters; p++)
@@ -192,7 +194,7 @@ START_TEST(inference_is_the_training_pass)
     const int32_t outputs[] = {b.network.map, b.network.features, b.network.projection};
     for (int i = 0; i < 3; i++) {
         dumi_inference inference;
-        ck_assert_int_eq(dumi_inference_create(packed, 2, 6, outputs[i], &inference), DUM_OK);
+        ck_assert_int_eq(dumi_inference_create(packed, 2, 6, &inference), DUM_OK);
         memcpy(dumi_inference_value(&inference, 0), b.run.values[0],
                6 * dumi_network_size(&b.network, 0) * sizeof(float));
         dumi_inference_run(packed, &inference, 6, outputs[i]);
@@ -218,7 +220,7 @@ START_TEST(sizes_are_torchvisions)
         dumi_network n;
         ck_assert_int_eq(dumi_resnet(&n, known[i].depth, DUMI_STEM_LARGE, 64, (dumi_tensor_shape){224, 224, 3}),
                          DUM_OK);
-        dumi_network_classify(&n, 1000, "fc");
+        dumi_network_layer(&n, 1000, "fc");
         ck_assert_uint_eq(n.parameters, known[i].parameters);
         ck_assert_int_eq(n.tensor[n.map].height, 7);
     }

@@ -142,6 +142,7 @@ const dumi_backend dumi_backend_blis = {
     .sync = dumi_ref_sync,
     .upload = dumi_ref_upload,
     .download = dumi_ref_download,
+    .copy = dumi_ref_copy,
     .fill = dumi_ref_fill,
     .pack = dumi_blis_pack,
     .unpack = dumi_blis_unpack,

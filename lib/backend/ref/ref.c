@@ -79,6 +79,12 @@ dum_status dumi_ref_download(dumi_stream *stream, float *to, const float *from, 
     return DUM_OK;
 }
 
+void dumi_ref_copy(dumi_stream *stream, float *to, const float *from, size_t count)
+{
+    (void)stream;
+    memcpy(to, from, count * sizeof *to);
+}
+
 void dumi_ref_fill(dumi_stream *stream, float *to, float value, size_t count)
 {
     (void)stream;
@@ -156,6 +162,7 @@ const dumi_backend dumi_backend_ref = {
     .sync = dumi_ref_sync,
     .upload = dumi_ref_upload,
     .download = dumi_ref_download,
+    .copy = dumi_ref_copy,
     .fill = dumi_ref_fill,
     .pack = pack,
     .unpack = unpack,

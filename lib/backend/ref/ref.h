@@ -11,6 +11,7 @@ void dumi_ref_free(dum_context *context, float *buffer);
 dum_status dumi_ref_sync(dumi_stream *stream);
 void dumi_ref_upload(dumi_stream *stream, float *to, const float *from, size_t count);
 dum_status dumi_ref_download(dumi_stream *stream, float *to, const float *from, size_t count);
+void dumi_ref_copy(dumi_stream *stream, float *to, const float *from, size_t count);
 void dumi_ref_fill(dumi_stream *stream, float *to, float value, size_t count);
 
 void dumi_ref_colsum(dumi_stream *stream, int32_t rows, int32_t cols, const float *a, float *out);
