@@ -164,7 +164,9 @@ enum {
     DUMI_RNG_FEATURES,
     DUMI_RNG_MONITOR,
     DUMI_RNG_AUGMENT,
-    DUMI_RNG_CORRUPT
+    DUMI_RNG_CORRUPT,
+    DUMI_RNG_VIEW,
+    DUMI_RNG_BANK
 };
 
 typedef struct dumi_rng {

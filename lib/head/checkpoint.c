@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "head/checkpoint.h"
-
-#include <stdio.h>
-#include <unistd.h>
+#include "io/checkpoint.h"
 
 static const char STEP[] = "dum.checkpoint.step", ROWS[] = "dum.checkpoint.rows";
 
 /* ---- To bytes ------------------------------------------------------------------------------ */
-
-static dum_status write_number(dumi_model_writer *writer, const char *key, int64_t value)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    return dumi_writer_meta(writer, key, text);
-}
 
 /* parameters, and the moments behind them. */
 static dum_status download(const dumi_checkpoint *c, float *parameters)
@@ -36,9 +27,9 @@ static dum_status to_bytes(const dumi_checkpoint *c, unsigned char **bytes, size
     dum_status status;
     DUMI_GO(download(c, parameters));
     DUMI_GO(dumi_writer_create(c->context, "checkpoint", &writer));
-    DUMI_GO(dumi_options_write(&dumi_head_table, c->values, writer));
-    DUMI_GO(write_number(writer, STEP, c->step));
-    DUMI_GO(write_number(writer, ROWS, c->rows));
+    DUMI_GO(dumi_options_write(&dumi_head_table, c->values, DUMI_OPTIONS, writer));
+    DUMI_GO(dumi_checkpoint_write_number(writer, STEP, c->step));
+    DUMI_GO(dumi_checkpoint_write_number(writer, ROWS, c->rows));
     DUMI_GO(dumi_head_model_write(c->model, parameters, writer));
     DUMI_GO(dumi_writer_tensor(writer, "moment.first", DUMI_F32, (int64_t)count, 0, parameters + count));
     if (c->optimiser->second != NULL)
@@ -51,48 +42,21 @@ done:
     return status;
 }
 
-static void save_file(dum_context *context, const char *path, const unsigned char *bytes, size_t size)
-{
-    if (dumi_file_write(context, &dumi_file_system, path, bytes, size) == DUM_OK)
-        return;
-    dumi_log(context, DUM_LOG_ERROR, DUM_LOG_CHECKPOINT, "no checkpoint, training goes on: %s",
-             dum_error_message());
-    dumi_clear_error();
-}
-
 dum_status dumi_checkpoint_save(const dumi_checkpoint *c, const dum_fit_options *options)
 {
     unsigned char *bytes;
     size_t size;
     DUMI_TRY(to_bytes(c, &bytes, &size));
-    if (options->checkpoint_path != NULL)
-        save_file(c->context, options->checkpoint_path, bytes, size);
-    dum_status status = DUM_OK;
-    if (options->checkpoint != NULL && options->checkpoint(options->checkpoint_user, bytes, size) != 0)
-        status = dumi_fail(DUM_ERR_CALLBACK, "the checkpoint callback reported failure at step %lld",
-                           (long long)c->step);
-    dumi_free(c->context, bytes);
-    return status;
+    return dumi_checkpoint_put(c->context, options, c->step, bytes, size);
 }
 
 /* ---- From bytes ---------------------------------------------------------------------------- */
-
-static dum_status read_number(const dumi_reader *reader, const char *key, int64_t *value)
-{
-    const char *text = dumi_reader_meta(reader, key);
-    double number;
-    DUMI_REQUIRE(text != NULL && dumi_parse_number(text, &number) && number >= 0 && number < 9e15 &&
-                     number == (double)(int64_t)number,
-                 DUM_ERR_FORMAT, "the checkpoint has no usable %s", key);
-    *value = (int64_t)number;
-    return DUM_OK;
-}
 
 static dum_status check_options(const dumi_checkpoint *c, const dumi_reader *reader)
 {
     double theirs[DUMI_HEAD_PARAMS];
     dumi_head_defaults(theirs);
-    DUMI_TRY(dumi_options_read(&dumi_head_table, reader, theirs));
+    DUMI_TRY(dumi_options_read(&dumi_head_table, reader, DUMI_OPTIONS, theirs));
     for (int32_t i = 0; i < DUMI_HEAD_PARAMS; i++)
         DUMI_REQUIRE(theirs[i] == c->values[i], DUM_ERR_ARGUMENT,
                      "option %s is not what it was when the checkpoint was made", dumi_head_params[i].name);
@@ -151,14 +115,13 @@ static dum_status from_bytes(dumi_checkpoint *c, const void *bytes, size_t size)
     DUMI_TRY(dumi_reader_open(c->context, bytes, size, &reader));
     dum_status status;
     DUMI_GO(dumi_reader_expect_kind(reader, "checkpoint"));
-    DUMI_GO(read_number(reader, STEP, &step));
-    DUMI_GO(read_number(reader, ROWS, &rows));
+    DUMI_GO(dumi_checkpoint_read_number(reader, STEP, &step));
+    DUMI_GO(dumi_checkpoint_read_number(reader, ROWS, &rows));
     DUMI_GO(check_options(c, reader));
     DUMI_GO(check_data(c, reader, rows));
     DUMI_GO(upload(c, reader));
     c->step = c->optimiser->steps = step;
-    dumi_log(c->context, DUM_LOG_INFO, DUM_LOG_CHECKPOINT, "training goes on from step %lld of a checkpoint",
-             (long long)step);
+    dumi_checkpoint_log(c->context, step);
 done:
     dumi_reader_close(reader);
     return status;
@@ -166,18 +129,11 @@ done:
 
 dum_status dumi_checkpoint_resume(dumi_checkpoint *c, const dum_fit_options *options)
 {
-    if (options->resume_from != NULL)
-        return from_bytes(c, options->resume_from, options->resume_size);
-    if (options->resume == 0)
-        return DUM_OK;
-    DUMI_REQUIRE(options->checkpoint_path != NULL, DUM_ERR_ARGUMENT,
-                 "options.resume is %d, but options.checkpoint_path is NULL", options->resume);
-    if (access(options->checkpoint_path, F_OK) != 0)
-        return DUM_OK;
-    unsigned char *bytes;
+    const void *bytes;
+    unsigned char *owned;
     size_t size;
-    DUMI_TRY(dumi_file_read(c->context, options->checkpoint_path, UINT64_MAX, &bytes, &size));
-    const dum_status status = from_bytes(c, bytes, size);
-    dumi_free(c->context, bytes);
+    DUMI_TRY(dumi_checkpoint_get(c->context, options, &bytes, &owned, &size));
+    const dum_status status = bytes != NULL ? from_bytes(c, bytes, size) : DUM_OK;
+    dumi_free(c->context, owned);
     return status;
 }

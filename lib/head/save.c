@@ -176,7 +176,7 @@ static dum_status to_bytes(const dum_head *head, unsigned char **bytes, size_t *
     dum_status status;
     DUMI_GO(dumi_head_parameters(head->model, &parameters));
     DUMI_GO(dumi_writer_create(head->context, "head", &writer));
-    DUMI_GO(dumi_options_write(&dumi_head_table, head->values, writer));
+    DUMI_GO(dumi_options_write(&dumi_head_table, head->values, DUMI_OPTIONS, writer));
     DUMI_GO(dumi_head_model_write(head->model, parameters, writer));
     DUMI_GO(dumi_writer_finish(writer, bytes, size));
 done:
@@ -194,7 +194,7 @@ static dum_status from_bytes(dum_context *context, const void *bytes, size_t siz
     if (!dumi_reader_is_kind(reader, "checkpoint"))
         DUMI_GO(dumi_reader_expect_kind(reader, "head"));
     DUMI_GO(dum_head_create(context, &head));
-    DUMI_GO(dumi_options_read(&dumi_head_table, reader, head->values));
+    DUMI_GO(dumi_options_read(&dumi_head_table, reader, DUMI_OPTIONS, head->values));
     DUMI_GO(dumi_head_model_read(context, reader, head->values, &head->model));
     *out = head;
     head = NULL;

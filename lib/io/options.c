@@ -3,18 +3,17 @@
 
 #include <stdio.h>
 
-static const char prefix[] = "dum.param.";
-
-static void key_of(const dumi_param *param, char *key, size_t capacity)
+static void key_of(const char *prefix, const dumi_param *param, char *key, size_t capacity)
 {
     snprintf(key, capacity, "%s%s", prefix, param->name);
 }
 
-dum_status dumi_options_write(const dumi_params *table, const double *values, dumi_model_writer *writer)
+dum_status dumi_options_write(const dumi_params *table, const double *values, const char *prefix,
+                              dumi_model_writer *writer)
 {
     for (int32_t i = 0; i < table->count; i++) {
         char key[64], value[64];
-        key_of(table->param(i), key, sizeof key);
+        key_of(prefix, table->param(i), key, sizeof key);
         dumi_param_print(table->param(i), values[i], value, sizeof value);
         DUMI_TRY(dumi_writer_meta(writer, key, value));
     }
@@ -29,11 +28,13 @@ static bool known(const dumi_params *table, const char *name)
     return false;
 }
 
-dum_status dumi_options_read(const dumi_params *table, const dumi_reader *reader, double *values)
+dum_status dumi_options_read(const dumi_params *table, const dumi_reader *reader, const char *prefix,
+                             double *values)
 {
+    const size_t length = strlen(prefix);
     for (int32_t i = 0; i < table->count; i++) {
         char key[64];
-        key_of(table->param(i), key, sizeof key);
+        key_of(prefix, table->param(i), key, sizeof key);
         const char *text = dumi_reader_meta(reader, key);
         values[i] = table->param(i)->value;
         DUMI_REQUIRE(text == NULL || dumi_param_parse(table->param(i), text, &values[i]), DUM_ERR_FORMAT,
@@ -41,7 +42,7 @@ dum_status dumi_options_read(const dumi_params *table, const dumi_reader *reader
     }
     for (int32_t i = 0; i < reader->metadata; i++) {
         const char *key = reader->meta[i].key;
-        if (strncmp(key, prefix, sizeof prefix - 1) == 0 && !known(table, key + sizeof prefix - 1))
+        if (strncmp(key, prefix, length) == 0 && !known(table, key + length))
             dumi_log(reader->context, DUM_LOG_INFO, DUM_LOG_IGNORED,
                      "the model's option %.60s is unknown to libdum %s and was ignored", key, DUM_VERSION);
     }

@@ -18,7 +18,7 @@ static dum_status write_all(const dumi_monitor_live *m, dumi_model_writer *write
 {
     char cols[32];
     snprintf(cols, sizeof cols, "%lld", (long long)m->cols);
-    DUMI_TRY(dumi_options_write(&dumi_monitor_params, m->values, writer));
+    DUMI_TRY(dumi_options_write(&dumi_monitor_params, m->values, DUMI_OPTIONS, writer));
     DUMI_TRY(dumi_writer_meta(writer, "dum.monitor.scorer", m->scorer));
     DUMI_TRY(dumi_writer_meta(writer, "dum.monitor.cols", cols));
     DUMI_TRY(dumi_writer_tensor(writer, "reference.scores", DUMI_F64, m->kept, 0, m->reference));
@@ -175,7 +175,7 @@ static dum_status from_bytes(dum_context *context, const void *bytes, size_t siz
     dum_status status;
     DUMI_GO(dumi_reader_expect_kind(reader, "monitor"));
     DUMI_GO(dum_monitor_create(context, &monitor));
-    DUMI_GO(dumi_options_read(&dumi_monitor_params, reader, monitor->values));
+    DUMI_GO(dumi_options_read(&dumi_monitor_params, reader, DUMI_OPTIONS, monitor->values));
     DUMI_GO(read_live(monitor, reader));
     *out = monitor;
     monitor = NULL;

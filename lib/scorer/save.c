@@ -83,19 +83,33 @@ static dum_status read_scaling(dum_scorer *scorer, const dumi_reader *reader)
 {
     if (!scorer->kind->scales || scorer->values[DUMI_SCORER_SCALING] == 0)
         return DUM_OK;
-    DUMI_TRY(DUMI_NEW(scorer->context, scorer->scaling, 2 * (size_t)scorer->cols));
-    return dumi_reader_copy(reader, "scaling", DUMI_F32, 2, scorer->cols, scorer->scaling);
+    DUMI_TRY(DUMI_NEW(scorer->context, scorer->scaling, 2 * (size_t)scorer->embedded));
+    return dumi_reader_copy(reader, "scaling", DUMI_F32, 2, scorer->embedded, scorer->scaling);
+}
+
+/* Below a scorer: what it makes must be what the kind was fitted on. */
+static dum_status read_encoder(dum_scorer *scorer, const dumi_reader *reader)
+{
+    DUMI_TRY(dumi_encoder_read(scorer->context, reader, &scorer->encoder));
+    if (scorer->encoder == NULL)
+        return DUM_OK;
+    scorer->cols = dum_encoder_cols(scorer->encoder);
+    DUMI_REQUIRE(dum_encoder_embedding_cols(scorer->encoder, scorer->cols) == scorer->embedded, DUM_ERR_FORMAT,
+                 "the model's encoder does not make the %d columns that its scorer takes", scorer->embedded);
+    return DUM_OK;
 }
 
 static dum_status write_all(const dum_scorer *scorer, void *prepared, dumi_model_writer *writer)
 {
-    DUMI_TRY(dumi_options_write(&scorer->kind->params, scorer->values, writer));
+    DUMI_TRY(dumi_options_write(&scorer->kind->params, scorer->values, DUMI_OPTIONS, writer));
     DUMI_TRY(write_names(scorer, writer));
     if (scorer->calibration_count > 0)
         DUMI_TRY(dumi_writer_tensor(writer, "calibration.scores", DUMI_F64, scorer->calibration_count, 0,
                                     scorer->calibration));
     if (scorer->scaling != NULL)
-        DUMI_TRY(dumi_writer_tensor(writer, "scaling", DUMI_F32, 2, scorer->cols, scorer->scaling));
+        DUMI_TRY(dumi_writer_tensor(writer, "scaling", DUMI_F32, 2, scorer->embedded, scorer->scaling));
+    if (scorer->encoder != NULL)
+        DUMI_TRY(dumi_encoder_write(scorer->encoder, writer));
     return scorer->kind->layout != NULL ? dumi_state_write(scorer->state, writer)
                                         : scorer->kind->write(scorer->state, prepared, writer);
 }
@@ -140,12 +154,14 @@ dum_status dumi_scorer_from_bytes(dum_context *context, const void *bytes, size_
         DUMI_GO(dumi_fail(DUM_ERR_FORMAT, "a member of kind \"%.40s\" is stored as %s",
                           dumi_reader_meta(reader, "dum.kind"), kind));
     DUMI_GO(create_by_file(context, reader, &scorer));
-    DUMI_GO(dumi_options_read(&scorer->kind->params, reader, scorer->values));
+    DUMI_GO(dumi_options_read(&scorer->kind->params, reader, DUMI_OPTIONS, scorer->values));
     DUMI_GO(scorer->kind->layout != NULL
                 ? dumi_state_read(context, scorer->kind->layout, reader, scorer->values, &scorer->cols,
                                   &scorer->state)
                 : scorer->kind->read(context, reader, scorer->values, &scorer->cols, &scorer->state));
+    scorer->embedded = scorer->cols;
     DUMI_GO(read_scaling(scorer, reader));
+    DUMI_GO(read_encoder(scorer, reader));
     DUMI_GO(read_names(scorer, reader));
     DUMI_GO(read_calibration(scorer, reader));
     *out = scorer;

@@ -159,14 +159,33 @@ dum_status dum_scorer_get_text(const dum_scorer *scorer, const char *name, const
     return dumi_params_get_text(&scorer->kind->params, scorer->values, name, value);
 }
 
+/* What a file names: the host has to bring it again. */
+static bool lacks_encoder(const dum_scorer *scorer)
+{
+    return scorer->encoder != NULL && scorer->encoder->kind == DUMI_CALLBACK && scorer->encoder->embed == NULL;
+}
+
+static dum_status check_encoder(const dum_scorer *scorer, const dum_encoder *encoder)
+{
+    if (!lacks_encoder(scorer))
+        return check_settable(scorer);
+    DUMI_REQUIRE(dum_encoder_embedding_cols(encoder, scorer->cols) == scorer->embedded, DUM_ERR_SHAPE,
+                 "the encoder does not make %d columns of %d, as the one did that the scorer was fitted on",
+                 scorer->embedded, scorer->cols);
+    return DUM_OK;
+}
+
 dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder)
 {
     dumi_clear_error();
-    DUMI_TRY(check_settable(scorer));
+    DUMI_NOT_NULL(scorer);
     DUMI_NOT_NULL(encoder);
+    DUMI_TRY(check_encoder(scorer, encoder));
     dumi_encoder_keep(encoder);
     dum_encoder_destroy(scorer->encoder);
-    scorer->encoder = encoder;
+    scorer->encoder = encoder->kind == DUMI_IDENTITY ? NULL : encoder;
+    if (scorer->encoder == NULL)
+        dum_encoder_destroy(encoder);
     return DUM_OK;
 }
 
@@ -262,7 +281,7 @@ static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dat
             : made->kind->fit(made->context, made->values, old->state, used, options, &made->state);
     if (made->state == NULL)
         return status;
-    made->cols = data->cols;
+    made->cols = made->embedded = data->cols;
     if (data->names != NULL)
         DUMI_TRY(dumi_names_copy(made->context, (const char *const *)data->names, data->cols, &made->names));
     DUMI_TRY(warn_if_constant(made, used));
@@ -272,6 +291,48 @@ static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dat
     }
     if (status == DUM_CANCELLED)
         return dumi_fail(status, "fit was stopped; the scorer is fitted as far as it got");
+    return status;
+}
+
+static dum_status embed_all(const dum_scorer *scorer, const dum_dataset *data, float **rows, dum_dataset **out)
+{
+    const int32_t cols = dum_encoder_embedding_cols(scorer->encoder, data->cols);
+    DUMI_TRY(dumi_encoder_check(scorer->encoder));
+    DUMI_REQUIRE(cols > 0, DUM_ERR_SHAPE, "the data have %d columns, the encoder takes %d", data->cols,
+                 dum_encoder_cols(scorer->encoder));
+    DUMI_TRY(DUMI_NEW(scorer->context, *rows, (size_t)data->rows * (size_t)cols));
+    DUMI_TRY(dum_encoder_embed_dataset(scorer->encoder, data, *rows));
+    return dum_dataset_from_memory(scorer->context, *rows, data->rows, cols, 0, out);
+}
+
+/* On the embeddings of all rows, which are made once and held in memory meanwhile. */
+static dum_status fit_embedded(dum_scorer *made, const dum_scorer *old, const dum_dataset *data,
+                               const dum_fit_options *options)
+{
+    float *rows = NULL, *pair_rows = NULL;
+    dum_dataset *embedded = NULL, *pairs = NULL;
+    dum_fit_options own = *options;
+    dum_encoder *encoder = made->encoder;
+    dum_status status;
+    DUMI_GO(embed_all(made, data, &rows, &embedded));
+    if (options->pairs != NULL) {
+        DUMI_GO(embed_all(made, options->pairs, &pair_rows, &pairs));
+        own.pairs = pairs;
+    }
+    made->encoder = NULL;
+    status = fit_new(made, old, embedded, &own);
+    made->encoder = encoder;
+    made->cols = data->cols;
+    if (made->state != NULL && data->names != NULL && (status == DUM_OK || status == DUM_CANCELLED)) {
+        const dum_status named =
+            dumi_names_copy(made->context, (const char *const *)data->names, data->cols, &made->names);
+        status = named != DUM_OK ? named : status;
+    }
+done:
+    dum_dataset_destroy(embedded);
+    dum_dataset_destroy(pairs);
+    dumi_free(made->context, rows);
+    dumi_free(made->context, pair_rows);
     return status;
 }
 
@@ -288,7 +349,8 @@ dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data, const dum
     made.scaling = NULL;
     made.calibration = NULL;
     made.calibration_count = 0;
-    const dum_status status = fit_new(&made, scorer, data, &own);
+    const dum_status status =
+        made.encoder != NULL ? fit_embedded(&made, scorer, data, &own) : fit_new(&made, scorer, data, &own);
     if (status == DUM_OK || (status == DUM_CANCELLED && made.state != NULL)) {
         forget_fit(scorer);
         *scorer = made;
@@ -325,17 +387,17 @@ static dum_status score_rows(const dum_scorer *scorer, const float *data, int64_
 {
     const dumi_scorer_kind *kind = scorer->kind;
     if (kind->row != NULL)
-        return dumi_rows_score(kind, scorer->state, data, rows, scorer->cols, row_stride, scores);
-    return kind->score(scorer->values, scorer->state, data, rows, scorer->cols, row_stride, scores);
+        return dumi_rows_score(kind, scorer->state, data, rows, scorer->embedded, row_stride, scores);
+    return kind->score(scorer->values, scorer->state, data, rows, scorer->embedded, row_stride, scores);
 }
 
-dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
-                                  double *scores)
+static dum_status score_scaled(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
+                               double *scores)
 {
     enum { CHUNK = 4096 };
     if (scorer->scaling == NULL)
         return score_rows(scorer, data, rows, row_stride, scores);
-    const int32_t cols = scorer->cols;
+    const int32_t cols = scorer->embedded;
     float *scaled;
     DUMI_TRY(dumi_rows_check_finite(data, rows, cols, row_stride));
     DUMI_TRY(DUMI_NEW(scorer->context, scaled, (size_t)(rows < CHUNK ? rows : CHUNK) * (size_t)cols));
@@ -346,6 +408,29 @@ dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, i
         status = score_rows(scorer, scaled, count, cols, scores + first);
     }
     dumi_free(scorer->context, scaled);
+    return status;
+}
+
+dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
+                                  double *scores)
+{
+    enum { CHUNK = 256 };
+    if (scorer->encoder == NULL)
+        return score_scaled(scorer, data, rows, row_stride, scores);
+    DUMI_REQUIRE(!lacks_encoder(scorer), DUM_ERR_STATE,
+                 "scorer was fitted on an encoder of the host: give it with dum_scorer_set_encoder");
+    float *embeddings;
+    DUMI_TRY(DUMI_NEW(scorer->context, embeddings,
+                      (size_t)(rows < CHUNK ? rows : CHUNK) * (size_t)scorer->embedded));
+    dum_status status = DUM_OK;
+    for (int64_t first = 0; first < rows && status == DUM_OK; first += CHUNK) {
+        const int64_t count = rows - first < CHUNK ? rows - first : CHUNK;
+        status = dum_encoder_embed(scorer->encoder, data + first * row_stride, count, scorer->cols, row_stride,
+                                   embeddings);
+        if (status == DUM_OK)
+            status = score_scaled(scorer, embeddings, count, scorer->embedded, scores + first);
+    }
+    dumi_free(scorer->context, embeddings);
     return status;
 }
 
@@ -376,6 +461,8 @@ dum_status dum_scorer_explain(const dum_scorer *scorer, const float *data, int64
 {
     dumi_clear_error();
     DUMI_TRY(check_rows(scorer, data, rows, cols, &row_stride));
+    DUMI_REQUIRE(scorer->encoder == NULL, DUM_ERR_UNSUPPORTED,
+                 "scorer stands on an encoder: it cannot say which of its input made a score");
     DUMI_REQUIRE(scorer->kind->explain != NULL || scorer->kind->row_explains, DUM_ERR_UNSUPPORTED,
                  "scorer %s does not explain", scorer->kind->name);
     if (rows == 0)

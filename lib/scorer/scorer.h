@@ -80,6 +80,7 @@ struct dum_scorer {
     /* Fitted: */
     void *state;
     int32_t cols;
+    int32_t embedded; /* columns of what the kind gets: of the embedding, or cols */
     char **names;
     float *scaling;      /* of the columns: what is taken away, then what is multiplied by; NULL: none */
     double *calibration; /* ascending */

@@ -298,7 +298,7 @@ void dumi_blis_conv(dumi_stream *stream, const dumi_conv *conv, const float *x, 
 {
     const dumi_conv_shape *s = &conv->shape;
     grid g = forward_grid(stream, s, x, y);
-    g.finish = conv;
+    g.finish = conv->bias != NULL || conv->add != NULL || conv->relu ? conv : NULL;
     if (conv->packed != NULL) {
         g.panels = conv->packed->panels;
     } else {

@@ -263,28 +263,7 @@ typedef struct dum_param_info {
     const char *help;         /* one line */
 } dum_param_info;
 
-/* ---- Encoder ------------------------------------------------------------------------------ */
-
-/* What turns an input into an embedding: the thing below the head. */
-typedef struct dum_encoder dum_encoder;
-
-/* Creates an encoder of a kind: "identity" (the input is the embedding already).
- * Errors: ARGUMENT (unknown kind; the message lists those known). */
-DUM_API DUM_NODISCARD dum_status dum_encoder_create(dum_context *context, const char *kind, dum_encoder **out);
-DUM_API void dum_encoder_destroy(dum_encoder *encoder);
-
-/* The number of columns of the embedding of an input with cols columns, or 0 where it refuses it. */
-DUM_API int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t cols);
-
-/* Embeds rows x cols inputs into out (rows x embedding columns, contiguous). Any number of threads.
- * Errors: SHAPE. */
-DUM_API DUM_NODISCARD dum_status dum_encoder_embed(const dum_encoder *encoder, const float *data, int64_t rows,
-                                                   int32_t cols, int64_t row_stride, float *out);
-
-/* ---- Head --------------------------------------------------------------------------------- */
-
-/* The DUM head f1 (paper, section 3): feature scaling, MLP, log-variance. */
-typedef struct dum_head dum_head;
+/* ---- Fitting ------------------------------------------------------------------------------ */
 
 typedef struct dum_progress {
     size_t struct_size;
@@ -328,7 +307,102 @@ typedef struct dum_fit_options {
     int32_t reserved;
     const void *resume_from; /* or go on from these bytes, which a checkpoint callback got; NULL: none */
     size_t resume_size;
+    /* Encoders with objective "supervised": the class of each row of the data, from 0 on. */
+    const int32_t *labels;
 } dum_fit_options;
+
+/* ---- Encoder ------------------------------------------------------------------------------ */
+
+/* What turns an input into an embedding: the thing below the head (paper, section 2; docs/encoders.md). */
+typedef struct dum_encoder dum_encoder;
+
+/* Kinds that dum_encoder_create knows: how many, and the name of one (NULL if index is out of range). */
+DUM_API int32_t dum_encoder_kind_count(void);
+DUM_API const char *dum_encoder_kind_name(int32_t index);
+
+/* Creates an encoder of a kind: "identity" (the input is the embedding already), "mlp" (rows of a table), "resnet"
+ * (images: rows of height x width x channels floats, channels last, values 0 to 255; He et al. 2016).
+ * Errors: ARGUMENT (unknown kind; the message lists those known). */
+DUM_API DUM_NODISCARD dum_status dum_encoder_create(dum_context *context, const char *kind, dum_encoder **out);
+
+/* Embeds rows x cols inputs, row_stride floats apart, into out (rows x embedding columns, contiguous). Returns 0, or
+ * anything else to fail the running call with DUM_ERR_CALLBACK. Called on the thread that made the libdum call, from
+ * several at once where the host calls from several. */
+typedef int32_t (*dum_embed_fn)(void *user, const float *data, int64_t rows, int32_t cols, int64_t row_stride,
+                                float *out);
+
+/* An encoder of the host. Errors: SHAPE (cols or embedding_cols < 1). */
+DUM_API DUM_NODISCARD dum_status dum_encoder_from_callback(dum_context *context, int32_t cols,
+                                                           int32_t embedding_cols, dum_embed_fn embed,
+                                                           void *user, dum_encoder **out);
+DUM_API void dum_encoder_destroy(dum_encoder *encoder);
+/* Its kind, "callback" for one of the host; NULL for NULL. Static text. */
+DUM_API const char *dum_encoder_kind(const dum_encoder *encoder);
+
+/* The table of the options of kinds mlp and resnet. Errors: ARGUMENT (index). */
+DUM_API int32_t dum_encoder_param_count(void);
+DUM_API DUM_NODISCARD dum_status dum_encoder_param_get(int32_t index, dum_param_info *info);
+
+/* Sets or reads one option. Options of the network are fixed once it is fitted; "output" may be set at any time, and
+ * those of the training before each fit. The text returned is static.
+ * Errors: ARGUMENT (unknown name, wrong type, out of range), STATE (fitted), UNSUPPORTED (a kind without options). */
+DUM_API DUM_NODISCARD dum_status dum_encoder_set_number(dum_encoder *encoder, const char *name, double value);
+DUM_API DUM_NODISCARD dum_status dum_encoder_set_text(dum_encoder *encoder, const char *name,
+                                                      const char *value);
+DUM_API DUM_NODISCARD dum_status dum_encoder_get_number(const dum_encoder *encoder, const char *name,
+                                                        double *value);
+DUM_API DUM_NODISCARD dum_status dum_encoder_get_text(const dum_encoder *encoder, const char *name,
+                                                      const char **value);
+
+/* Trains an encoder of kind mlp or resnet by option "objective": simclr (Chen et al. 2020; paper, Eq. 1; with
+ * uncertainty on, Zhang et al. 2021), moco (He et al. 2020), instance (Wu et al. 2018), local-aggregation (Zhuang et
+ * al. 2019), infomax (Hjelm et al. 2019), supervised (options.labels). A fitted encoder is trained anew unless
+ * warm_start. Progress, limits, cancelling and checkpoints are as for dum_head_fit; on an error the encoder is as it
+ * was before. The same data, options, seed and backend give the same bits for any number of threads. Memory: a
+ * batch's activations, twice; the memory bank of instance and local-aggregation is rows x projection floats, and
+ * local-aggregation needs batch x rows floats more.
+ * Errors: CANCELLED, ARGUMENT (options that do not go together, labels, pixels outside 0 to 255), SHAPE (rows that are
+ * no image of the options' size, images too small for the network, one row), NONFINITE (row and column named, or
+ * training diverged), STATE (a scorer stands on it), UNSUPPORTED (a kind that is not trained), LIMIT, CALLBACK,
+ * BACKEND; on resuming also those of loading a model file. */
+DUM_API DUM_NODISCARD dum_status dum_encoder_fit(dum_encoder *encoder, const dum_dataset *data,
+                                                 const dum_fit_options *options);
+
+/* Columns of the input; 0 before fit, and for identity, which takes any. */
+DUM_API int32_t dum_encoder_cols(const dum_encoder *encoder);
+/* The number of columns of the embedding of an input with cols columns, or 0 where it refuses it. */
+DUM_API int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t cols);
+
+/* Embeds rows x cols inputs into out (rows x embedding columns, contiguous); option "output" says what comes out.
+ * A row's embedding does not depend on the rows beside it. Any number of threads.
+ * Errors: STATE (not fitted), SHAPE, NONFINITE, ARGUMENT (pixels outside 0 to 255), UNSUPPORTED (an output that this
+ * encoder does not have), CALLBACK. */
+DUM_API DUM_NODISCARD dum_status dum_encoder_embed(const dum_encoder *encoder, const float *data, int64_t rows,
+                                                   int32_t cols, int64_t row_stride, float *out);
+/* The same for all rows of a dataset, streaming it, into out (its rows x embedding columns). */
+DUM_API DUM_NODISCARD dum_status dum_encoder_embed_dataset(const dum_encoder *encoder, const dum_dataset *data,
+                                                           float *out);
+
+/* Accuracy of weighted nearest neighbours on embeddings (Wu et al. 2018: cosine, votes exp(cosine / 0.07)): trained on
+ * nothing, it is the usual first measure of an encoder. Labels: one a row, 0 to 65535; neighbours 0: 200, or all rows
+ * where there are fewer. Holds both sets' embeddings in memory. Errors: as dum_encoder_embed; ARGUMENT (labels,
+ * neighbours). */
+DUM_API DUM_NODISCARD dum_status dum_encoder_knn_accuracy(const dum_encoder *encoder, const dum_dataset *train,
+                                                          const int32_t *train_labels, const dum_dataset *test,
+                                                          const int32_t *test_labels, int32_t neighbours,
+                                                          double *accuracy);
+/* Accuracy of one linear layer on standardised embeddings, trained for 100 epochs (SGD with momentum 0.9, rate 0.1 to
+ * 0 by a cosine, batch 256, weight decay 1e-4; seed 0). Errors: as dum_encoder_knn_accuracy. */
+DUM_API DUM_NODISCARD dum_status dum_encoder_linear_accuracy(const dum_encoder *encoder,
+                                                             const dum_dataset *train,
+                                                             const int32_t *train_labels,
+                                                             const dum_dataset *test,
+                                                             const int32_t *test_labels, double *accuracy);
+
+/* ---- Head --------------------------------------------------------------------------------- */
+
+/* The DUM head f1 (paper, section 3): feature scaling, MLP, log-variance. */
+typedef struct dum_head dum_head;
 
 /* Creates a head with default options. */
 DUM_API DUM_NODISCARD dum_status dum_head_create(dum_context *context, dum_head **out);
@@ -411,7 +485,10 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_get_number(const dum_scorer *scorer,
 DUM_API DUM_NODISCARD dum_status dum_scorer_get_text(const dum_scorer *scorer, const char *name,
                                                      const char **value);
 
-/* Puts an encoder below the scorer (default: identity). Keeps a reference. Errors: STATE (fitted). */
+/* Puts an encoder below the scorer (default: identity): fit and score then take its inputs. Keeps a reference; the
+ * encoder cannot be trained while it is below a scorer. fit embeds all rows once and holds the embeddings in memory
+ * meanwhile. The model file of the scorer holds its encoder, but for one of the host: a scorer that was loaded without
+ * it gets it by this call. Errors: STATE (fitted), SHAPE (other columns than the one that a file speaks of). */
 DUM_API DUM_NODISCARD dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder);
 
 /* Fits to a dataset; with option "holdout" > 0, that share of the rows is kept out of training and
@@ -574,7 +651,7 @@ DUM_API DUM_NODISCARD dum_status dum_monitor_reset(dum_monitor *monitor);
 
 /* ---- Model files -------------------------------------------------------------------------- */
 
-/* Fitted scorers, heads and monitors are saved as one safetensors file (docs/model-format.md), the same bytes
+/* Fitted scorers, heads, encoders and monitors are saved as one safetensors file (docs/model-format.md), the same bytes
  * for the same model. Saving to a path writes a temporary file beside it, fsyncs and renames: the
  * path holds the old file or the new one, never a part. Loading trusts nothing.
  * A path that is a folder, a device or a FIFO is refused. A checkpoint loads as the head that it is so far.
@@ -585,12 +662,20 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_load(dum_context *context, const cha
 DUM_API DUM_NODISCARD dum_status dum_head_save(const dum_head *head, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_head_load(dum_context *context, const char *path, dum_head **out);
 
+/* Fitted encoders; one of the host cannot be saved (UNSUPPORTED). */
+DUM_API DUM_NODISCARD dum_status dum_encoder_save(const dum_encoder *encoder, const char *path);
+DUM_API DUM_NODISCARD dum_status dum_encoder_load(dum_context *context, const char *path, dum_encoder **out);
+
 /* A monitor is saved with its state: loaded, it goes on with the next row as if nothing had happened. */
 DUM_API DUM_NODISCARD dum_status dum_monitor_save(const dum_monitor *monitor, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_monitor_load(dum_context *context, const char *path, dum_monitor **out);
 
 /* The same in memory. Saving: *size receives the size needed; buffer may be NULL (capacity 0) to ask
  * for it; a capacity that is too small is DUM_ERR_ARGUMENT and writes nothing. */
+DUM_API DUM_NODISCARD dum_status dum_encoder_save_memory(const dum_encoder *encoder, void *buffer,
+                                                         size_t capacity, size_t *size);
+DUM_API DUM_NODISCARD dum_status dum_encoder_load_memory(dum_context *context, const void *buffer, size_t size,
+                                                         dum_encoder **out);
 DUM_API DUM_NODISCARD dum_status dum_scorer_save_memory(const dum_scorer *scorer, void *buffer, size_t capacity,
                                                         size_t *size);
 DUM_API DUM_NODISCARD dum_status dum_scorer_load_memory(dum_context *context, const void *buffer, size_t size,
