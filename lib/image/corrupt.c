@@ -2,7 +2,7 @@
  * The table of corruptions, and what all of them have in common. */
 #include "image/corrupt.h"
 
-#include <math.h>
+#include <stdio.h>
 
 static const dumi_corruption corruptions[] = {
     /* Random numbers are keyed by the place in this table: new ones go to the end. */
@@ -37,13 +37,15 @@ const char *dum_corruption_name(int32_t index)
 
 static dum_status find(const char *name, int32_t *index)
 {
-    char known[224] = "";
+    char known[224];
+    size_t length = 0;
     for (int32_t i = 0; i < CORRUPTIONS; i++) {
         if (strcmp(name, corruptions[i].name) == 0) {
             *index = i;
             return DUM_OK;
         }
-        strcat(strcat(known, i > 0 ? "|" : ""), corruptions[i].name);
+        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i > 0 ? "|" : "",
+                                   corruptions[i].name);
     }
     return dumi_fail(DUM_ERR_ARGUMENT, "name is \"%.20s\", expected %s", name, known);
 }

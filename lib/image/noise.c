@@ -33,9 +33,12 @@ static double log_factorial(double k)
 static double poisson_by_product(dumi_rng *rng, double mean)
 {
     const double least = exp(-mean);
-    double product = dumi_rng_uniform(rng), count = 0;
-    for (; product > least; count++)
+    double product = dumi_rng_uniform(rng);
+    int32_t count = 0;
+    while (product > least) {
         product *= dumi_rng_uniform(rng);
+        count++;
+    }
     return count;
 }
 

@@ -102,7 +102,7 @@ static void make_plasma(plasma *p, double decay)
     const int32_t side = p->side;
     p->wibble = 100;
     p->map[0] = 0;
-    for (int32_t step = side; step >= 2; step /= 2, p->wibble /= decay) {
+    for (int32_t step = side; step >= 2; step /= 2) {
         const int32_t half = step / 2;
         for (int32_t y = half; y < side; y += step)
             for (int32_t x = half; x < side; x += step)
@@ -110,6 +110,7 @@ static void make_plasma(plasma *p, double decay)
         for (int32_t y = 0; y < side; y += half)
             for (int32_t x = y % step == 0 ? half : 0; x < side; x += step)
                 set_point(p, y, x, half, false);
+        p->wibble /= decay;
     }
     const int64_t count = (int64_t)side * side;
     float least = p->map[0], most = p->map[0];
