@@ -219,6 +219,9 @@ START_TEST(same_views)
     }
     ck_ok(dum_image_augment(context, NULL, 32, 32, 3, images, 2, 0, 3, 1, again));
     ck_assert_mem_eq(first, again, 2 * SIZE * sizeof *first);
+    memcpy(again, images, ROWS * SIZE * sizeof *again);
+    ck_ok(dum_image_augment(context, NULL, 32, 32, 3, again, ROWS, 0, 3, 1, again));
+    ck_assert_mem_eq(first, again, ROWS * SIZE * sizeof *first);
     ck_ok(dum_image_augment(context, NULL, 32, 32, 3, images, 1, 0, 4, 1, again));
     ck_assert(memcmp(first, again, SIZE * sizeof *first) != 0);
     ck_ok(dum_image_augment(context, NULL, 32, 32, 3, images, 1, 0, 3, 2, again));
@@ -532,6 +535,9 @@ START_TEST(same_corruptions)
             ck_ok(dum_image_corrupt(threads[t], name, 3, 7, SIDE, SIDE, 3, images, ROWS, 0, again));
             ck_assert_mem_eq(first, again, ROWS * SIZE * sizeof *first);
         }
+        memcpy(again, images, ROWS * SIZE * sizeof *again);
+        ck_ok(corrupt(name, 3, SIDE, 3, again, ROWS, again));
+        ck_assert_mem_eq(first, again, ROWS * SIZE * sizeof *first);
         ck_ok(corrupt(name, 3, SIDE, 3, images, 1, again));
         ck_assert_mem_eq(first, again, SIZE * sizeof *first);
         ck_ok(dum_image_corrupt(context, name, 3, 8, SIDE, SIDE, 3, images, 1, 0, again));

@@ -213,8 +213,9 @@ DUM_API const char *dum_dataset_feature_name(const dum_dataset *dataset, int32_t
 /* ---- Images ------------------------------------------------------------------------------- */
 
 /* Images are rows of height x width x channels float32, channels last, values 0 to 255; channels: 1 (grey) or 3
- * (red, green, blue); a side: at most 65535. Where a function makes images it writes them to out: rows x (height x width x channels),
- * contiguous, values 0 to 255, not the memory that it reads. docs/images.md describes all of it. */
+ * (red, green, blue); a side: at most 65535. Where a function makes images it writes them to out: rows x (height x
+ * width x channels), contiguous, values 0 to 255; out may be the images themselves where these are contiguous, too,
+ * and overlaps them in no other way. docs/images.md describes all of it. */
 
 /* A random view: crop, flip, colour, blur, in this order, each as torchvision defines it. A chance or strength that
  * is negative means never; 0 is the default, as everywhere. The defaults are SimCLR's for images of 32 x 32 (Chen
