@@ -46,7 +46,7 @@ static int lay_out(const arguments *args, contact_sheet *sheet)
 {
     sheet->scale = args->scale > 0 ? args->scale : 1;
     sheet->columns = args->columns > 0 ? args->columns : USUAL_COLUMNS;
-    if (sheet->columns > sheet->count)
+    if (sheet->columns > sheet->count && sheet->count > 0)
         sheet->columns = (int32_t)sheet->count;
     const int64_t lines = (sheet->count + sheet->columns - 1) / sheet->columns;
     sheet->height = lines * ((int64_t)sheet->images->height * sheet->scale + GAP) + GAP;
