@@ -62,6 +62,8 @@ static bool store_text(const char *name, const char *value, arguments *a)
                  {"--format", &a->format},
                  {"--name", &a->name},
                  {"--seed", &a->seed},
+                 {"--corruption", &a->corruption},
+                 {"--rows", &a->rows},
                  {"--holdout", &a->holdout}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (strcmp(name, texts[i].name) == 0) {
@@ -86,6 +88,9 @@ static int store_number(const char *name, const char *value, arguments *a)
         {"--top", "a whole number from 1 to 10000", 1, 10000, &a->top, NULL},
         {"--max-seconds", "0 or more", 0, 1e300, NULL, &a->max_seconds},
         {"--false-alarm-rate", "a number between 0 and 1", 1e-300, 1 - 1e-16, NULL, &a->false_alarm_rate},
+        {"--severity", "a whole number from 1 to 5", 1, 5, &a->severity, NULL},
+        {"--columns", "a whole number from 1 to 10000", 1, 10000, &a->columns, NULL},
+        {"--scale", "a whole number from 1 to 64", 1, 64, &a->scale, NULL},
         {"--port", "a whole number from 0 to 65535", 0, 65535, &a->port, NULL},
         {"--interval", "a number of seconds from 0.01 to 86400", 0.01, 86400, NULL, &a->interval},
         {"--rearm", "a number of seconds from 0 to 1e9", 0, 1e9, NULL, &a->rearm}};

@@ -34,6 +34,9 @@ static const command commands[] = {
     {"monitor", command_monitor,
      "--model m.dum --data X [--reference R] [--set name=value]... [--state s.dum] [--svg t.svg]\n"
      "               [--threads N] [--backend NAME]"},
+    {"corrupt", command_corrupt,
+     "IN.npy --out OUT.npy --corruption NAME --severity N [--seed N] [--threads N]"},
+    {"sheet", command_sheet, "IMAGES.npy --rows I,J,... --out OUT.png [--columns N] [--scale N]"},
     {"info", command_info, "m.dum"},
     {"scorers", command_scorers, ""},
     {"backends", command_backends, ""},
@@ -55,6 +58,9 @@ static const char notes[] =
     "on from that file where there is one, and is saved there. --set: docs/monitor.md has the names. --svg: a "
     "picture of\n"
     "scores, statistic and alarms.\n"
+    "corrupt, sheet: images are uint8, N x H x W or N x H x W x C; docs/images.md has the corruptions. "
+    "Severity: 1\n"
+    "to 5. --columns: images side by side (10); --scale: pixels a pixel (1).\n"
     "--quiet: nothing on stderr but errors. Exit code: 0, 1 (data or file at fault), 2 (usage).\n";
 
 /* All commands, or one. */

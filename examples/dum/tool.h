@@ -20,11 +20,11 @@ typedef struct {
         *label_column, *checkpoint, *state, *svg;
     const char *socket, *metrics, *alarms, *format, *name;
     const char *settings[MAX_SETTINGS]; /* name=value */
-    int32_t setting_count, threads, bootstrap, header, checkpoint_epochs, top;
+    int32_t setting_count, threads, bootstrap, header, checkpoint_epochs, top, severity, columns, scale;
     int32_t port; /* -1: not given */
     double max_seconds, false_alarm_rate, interval;
     double rearm; /* -1: not given */
-    const char *seed, *holdout;
+    const char *seed, *holdout, *corruption, *rows;
     bool quiet, pvalue, resume;
     const char *file; /* the one argument without a name */
 } arguments;
@@ -121,6 +121,8 @@ int command_report(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_monitor(int argc, char **argv);
+int command_corrupt(int argc, char **argv);
+int command_sheet(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_scorers(int argc, char **argv);
 int command_backends(int argc, char **argv);

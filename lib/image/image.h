@@ -48,13 +48,24 @@ void dumi_planes_join(const float *planes, int64_t pixels, int32_t channels, flo
 int32_t dumi_reflect(int32_t i, int32_t size);
 /* The mirror that repeats the border (c b a | a b c d | d c b). */
 int32_t dumi_mirror(int32_t i, int32_t size);
+/* The border, repeated (a a a | a b c d | d d d). */
+int32_t dumi_clamp(int32_t i, int32_t size);
+/* One of these. */
+typedef int32_t (*dumi_border)(int32_t i, int32_t size);
 
+/* A plane between its pixels, bilinear. */
+float dumi_plane_at(const float *plane, int32_t height, int32_t width, double y, double x, dumi_border border);
+
+/* to += weight x from. */
+void dumi_add_scaled(const float *restrict from, int64_t count, float weight, float *restrict to);
+
+/* A row with `by` elements more on either side. */
+void dumi_pad_row(const float *row, int32_t width, int32_t by, dumi_border border, float *padded);
 /* A row of a separable filter: out[x] = sum of weights[k] padded[x + k]. */
 void dumi_filter_row(const float *padded, int32_t width, const float *weights, int32_t taps, float *out);
-/* Convolves a plane with weights along both axes; reflect: one of the two above. work: a plane and
- * width + taps floats more. In place is fine. */
+/* Convolves a plane with weights along both axes; work: a plane and width + taps floats more. In place is fine. */
 void dumi_filter_plane(const float *plane, int32_t height, int32_t width, const float *weights, int32_t taps,
-                       int32_t (*reflect)(int32_t i, int32_t size), float *work, float *out);
+                       dumi_border border, float *work, float *out);
 /* Weights of a Gaussian that sum to 1; taps is odd. */
 void dumi_gaussian(double sigma, int32_t taps, float *weights);
 

@@ -4,12 +4,13 @@
 
 #include <math.h>
 
-enum { ROWS_A_TASK = 4 };
+enum { ROWS_A_TASK = 4, MOST_SIDE = 65535 };
 
 static dum_status check_shape(const dumi_image *s)
 {
-    DUMI_REQUIRE(s->height >= 1 && s->width >= 1, DUM_ERR_ARGUMENT,
-                 "height x width is %d x %d, expected 1 x 1 or more", s->height, s->width);
+    DUMI_REQUIRE(s->height >= 1 && s->width >= 1 && s->height <= MOST_SIDE && s->width <= MOST_SIDE,
+                 DUM_ERR_ARGUMENT, "height x width is %d x %d, expected 1 x 1 to 65535 x 65535", s->height,
+                 s->width);
     DUMI_REQUIRE(s->channels == 1 || s->channels == 3, DUM_ERR_ARGUMENT, "channels is %d, expected 1 or 3",
                  s->channels);
     DUMI_REQUIRE(s->height <= INT32_MAX / s->channels / s->width, DUM_ERR_ARGUMENT,

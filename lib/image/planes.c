@@ -60,9 +60,27 @@ int32_t dumi_mirror(int32_t i, int32_t size)
     return (int32_t)(at < size ? at : period - 1 - at);
 }
 
-DUMI_CLONES static void add_scaled(const float *restrict from, int32_t count, float weight, float *restrict to)
+int32_t dumi_clamp(int32_t i, int32_t size)
 {
-    for (int32_t i = 0; i < count; i++)
+    return i < 0 ? 0 : i < size ? i : size - 1;
+}
+
+float dumi_plane_at(const float *plane, int32_t height, int32_t width, double y, double x, dumi_border border)
+{
+    const double top = floor(y), left = floor(x);
+    const int32_t y0 = (int32_t)top, x0 = (int32_t)left;
+    const float down = (float)(y - top), right = (float)(x - left);
+    const float *upper = plane + (int64_t)border(y0, height) * width;
+    const float *lower = plane + (int64_t)border(y0 + 1, height) * width;
+    const int32_t x_low = border(x0, width), x_high = border(x0 + 1, width);
+    const float above = upper[x_low] + right * (upper[x_high] - upper[x_low]);
+    const float below = lower[x_low] + right * (lower[x_high] - lower[x_low]);
+    return above + down * (below - above);
+}
+
+DUMI_CLONES void dumi_add_scaled(const float *restrict from, int64_t count, float weight, float *restrict to)
+{
+    for (int64_t i = 0; i < count; i++)
         to[i] += weight * from[i];
 }
 
@@ -70,45 +88,45 @@ void dumi_filter_row(const float *padded, int32_t width, const float *weights, i
 {
     memset(out, 0, (size_t)width * sizeof *out);
     for (int32_t k = 0; k < taps; k++)
-        add_scaled(padded + k, width, weights[k], out);
+        dumi_add_scaled(padded + k, width, weights[k], out);
 }
 
-static void pad_row(const float *row, int32_t width, int32_t border,
-                    int32_t (*reflect)(int32_t i, int32_t size), float *padded)
+void dumi_pad_row(const float *row, int32_t width, int32_t by, dumi_border border, float *padded)
 {
-    memcpy(padded + border, row, (size_t)width * sizeof *row);
-    for (int32_t i = 1; i <= border; i++) {
-        padded[border - i] = row[reflect(-i, width)];
-        padded[border + width - 1 + i] = row[reflect(width - 1 + i, width)];
+    memcpy(padded + by, row, (size_t)width * sizeof *row);
+    for (int32_t i = 1; i <= by; i++) {
+        padded[by - i] = row[border(-i, width)];
+        padded[by + width - 1 + i] = row[border(width - 1 + i, width)];
     }
 }
 
 void dumi_filter_plane(const float *plane, int32_t height, int32_t width, const float *weights, int32_t taps,
-                       int32_t (*reflect)(int32_t i, int32_t size), float *work, float *out)
+                       dumi_border border, float *work, float *out)
 {
-    const int32_t border = taps / 2;
+    const int32_t half = taps / 2;
     float *padded = work + (int64_t)height * width;
     for (int32_t y = 0; y < height; y++) {
-        pad_row(plane + (int64_t)y * width, width, border, reflect, padded);
+        dumi_pad_row(plane + (int64_t)y * width, width, half, border, padded);
         dumi_filter_row(padded, width, weights, taps, work + (int64_t)y * width);
     }
     for (int32_t y = 0; y < height; y++) {
         float *row = out + (int64_t)y * width;
         memset(row, 0, (size_t)width * sizeof *row);
         for (int32_t k = 0; k < taps; k++)
-            add_scaled(work + (int64_t)reflect(y + k - border, height) * width, width, weights[k], row);
+            dumi_add_scaled(work + (int64_t)border(y + k - half, height) * width, width, weights[k], row);
     }
 }
 
 void dumi_gaussian(double sigma, int32_t taps, float *weights)
 {
+    const int32_t middle = taps / 2;
     double sum = 0;
     for (int32_t k = 0; k < taps; k++) {
-        const double x = (k - taps / 2) / sigma;
+        const double x = (k - middle) / sigma;
         sum += exp(-0.5 * x * x);
     }
     for (int32_t k = 0; k < taps; k++) {
-        const double x = (k - taps / 2) / sigma;
+        const double x = (k - middle) / sigma;
         weights[k] = (float)(exp(-0.5 * x * x) / sum);
     }
 }

@@ -68,6 +68,16 @@ IS_AT(dum_monitor_state, t, 144);
 IS_AT(dum_monitor_state, log10_p, 152);
 IS_AT(dum_monitor_state, cohens_d, 160);
 IS_AT(dum_monitor_state, auroc, 168);
+IS_AT(dum_augment_options, crop_min, 8);
+IS_AT(dum_augment_options, crop_max, 16);
+IS_AT(dum_augment_options, flip, 24);
+IS_AT(dum_augment_options, jitter, 32);
+IS_AT(dum_augment_options, brightness, 40);
+IS_AT(dum_augment_options, contrast, 48);
+IS_AT(dum_augment_options, saturation, 56);
+IS_AT(dum_augment_options, hue, 64);
+IS_AT(dum_augment_options, grey, 72);
+IS_AT(dum_augment_options, blur, 80);
 _Static_assert(DUM_ERR_INTERNAL == -15 && DUM_CANCELLED == 1 && DUM_ERR_CHECKSUM == -9,
                "numbers are fixed for ever");
 

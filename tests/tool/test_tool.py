@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 import xml.etree.ElementTree
+import zlib
 
 DUM, WDBC, OPTIONS = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 
@@ -44,6 +45,32 @@ def write_npy(path, rows, kind="<f4"):
     path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode()
                      + struct.pack(f"<{len(flat)}{code}", *flat))
     return path
+
+
+def write_images(path, shape, pixels, kind="|u1"):
+    head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}".ljust(117) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + bytes(pixels))
+    return path
+
+
+def read_png(path):
+    """Checks every byte of structure; rows of (red, green, blue)."""
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    at, chunks = 8, []
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + size]
+        assert struct.unpack(">I", data[at + 8 + size:at + 12 + size])[0] == zlib.crc32(kind + body)
+        chunks.append((kind, body))
+        at += 12 + size
+    assert [kind for kind, _ in chunks] == [b"IHDR", b"IDAT", b"IEND"] and chunks[2][1] == b""
+    width, height, *form = struct.unpack(">IIBBBBB", chunks[0][1])
+    assert form == [8, 2, 0, 0, 0]
+    raw = zlib.decompress(chunks[1][1])
+    assert len(raw) == height * (1 + 3 * width) and not any(raw[::1 + 3 * width])
+    lines = [raw[y * (1 + 3 * width) + 1:(y + 1) * (1 + 3 * width)] for y in range(height)]
+    return [[tuple(line[3 * x:3 * x + 3]) for x in range(width)] for line in lines]
 
 
 def read_npy(path):
@@ -578,6 +605,79 @@ def test_monitor(scratch):
         assert value == listed[name] or float(value.replace(",", "")) == listed[name], name
 
 
+def test_images(scratch):
+    random.seed(8)
+    pixels = [random.randrange(40, 200) for _ in range(5 * 32 * 32 * 3)]
+    images, out = write_images(scratch / "i.npy", (5, 32, 32, 3), pixels), scratch / "o.npy"
+    start = len(images.read_bytes()) - len(pixels)
+    severe = ("--severity", 3, "--corruption")
+
+    # corrupt: the same header, other pixels, the same bits for any number of threads
+    names = re.findall(r"^\| `(\w+)` \|", (OPTIONS.parent / "images.md").read_text(), re.M)
+    assert len(names) == 15
+    for name in names:
+        run("corrupt", images, "--out", out, *severe, name, "--seed", 4, "--threads", 2)
+        first = out.read_bytes()
+        run("corrupt", images, "--out", out, *severe, name, "--seed", 4, "--threads", 1)
+        assert out.read_bytes() == first and first[:start] == images.read_bytes()[:start]
+        assert first[start:] != bytes(pixels) and len(first) == start + len(pixels), name
+    contrast = write_images(scratch / "c.npy", (1, 1, 2), [10, 31])
+    run("corrupt", contrast, "--out", out, "--severity", 2, "--corruption", "contrast")
+    assert out.read_bytes()[-2:] == bytes([15, 26])  # 15.25, 25.75
+    run("corrupt", contrast, "--out", contrast, "--severity", 2, "--corruption", "contrast")
+    assert contrast.read_bytes() == out.read_bytes()
+
+    before = sorted(os.listdir(scratch))
+    fresh = ("--out", scratch / "none.npy")
+    run("corrupt", code=2, message="IN.npy is needed")
+    run("corrupt", images, code=2, message="--out is needed")
+    run("corrupt", images, *fresh, code=2, message="--corruption is needed")
+    run("corrupt", images, *fresh, "--corruption", "fog", code=2, message="--severity is needed")
+    run("corrupt", images, *fresh, "--corruption", "fog", "--severity", 6, code=2, message="a whole number from 1 to 5")
+    run("corrupt", images, *fresh, *severe, "rain", code=2, message='--corruption: bad value "rain"')
+    run("corrupt", images, *fresh, *severe, "fog", "--seed", "-1", code=2, message="--seed: bad value")
+    run("corrupt", scratch / "no.npy", *fresh, *severe, "fog", code=1, message="No such file")
+    for shape, size, kind, message in (((5, 12), 60, "|u1", "is not N x H x W"), ((1, 2, 2, 2), 8, "|u1", "is not N x H"),
+                                       ((1, 2, 2, 3, 1), 12, "|u1", "is not N x H"), ((1, 2, 2), 5, "|u1", "holds 5 bytes"),
+                                       ((0, 2, 2), 0, "|u1", "0 images"), ((1, 0, 2), 0, "|u1", "1 images of 0 x 2"),
+                                       ((1, 2, 2), 4, "|i1", "expected uint8"), ((1, 99999, 1), 99999, "|u1", "65535")):
+        run("corrupt", write_images(scratch / "c.npy", shape, bytes(size), kind), *fresh, *severe, "fog", code=1,
+            message=message)
+    run("corrupt", write(scratch / "c.npy", "not npy at all"), *fresh, *severe, "fog", code=1, message="not a .npy file")
+    run("corrupt", images, "--out", scratch / "no" / "o.npy", *severe, "fog", code=1, message="cannot write")
+    assert sorted(os.listdir(scratch)) == before
+
+    # sheet: each pixel where it belongs, white between the images
+    write_images(images, (5, 12, 10, 3), pixels[:5 * 12 * 10 * 3])
+    sheet = scratch / "s.png"
+    run("sheet", images, "--rows", "4,0,2", "--columns", 2, "--scale", 3, "--out", sheet)
+    drawn = read_png(sheet)
+    assert (len(drawn), len(drawn[0])) == (2 * (12 * 3 + 2) + 2, 2 * (10 * 3 + 2) + 2)
+    white = (255, 255, 255)
+    for y, line in enumerate(drawn):
+        for x, found in enumerate(line):
+            (down, in_y), (right, in_x) = divmod(y - 2, 38), divmod(x - 2, 32)
+            place = 2 * down + right
+            wanted = white
+            if down >= 0 and right >= 0 and in_y < 36 and in_x < 30 and place < 3:
+                at = (([4, 0, 2][place] * 12 + in_y // 3) * 10 + in_x // 3) * 3
+                wanted = tuple(pixels[at:at + 3])
+            assert found == wanted, (y, x)
+    grey = write_images(scratch / "g.npy", (2, 300, 280), [i % 251 for i in range(2 * 300 * 280)])
+    run("sheet", grey, "--rows", "1", "--out", sheet)  # several stored blocks
+    drawn = read_png(sheet)
+    assert (len(drawn), len(drawn[0])) == (304, 284) and drawn[2][2] == (300 * 280 % 251,) * 3 and drawn[0][0] == white
+    run("sheet", images, "--rows", "5", "--out", sheet, code=1, message="there is no image 5, expected 0 to 4")
+    for rows in ("", "1,", ",1", "1,,2", "1 2", "-1", "x", "99999999999999999999"):
+        run("sheet", images, "--rows", rows, "--out", sheet, code=2, message="numbers from 0 on")
+    run("sheet", images, "--out", sheet, code=2, message="--rows is needed")
+    run("sheet", images, "--rows", "1", code=2, message="--out is needed")
+    run("sheet", "--rows", "1", "--out", sheet, code=2, message="IMAGES.npy is needed")
+    run("sheet", images, "--rows", "1", "--scale", 65, "--out", sheet, code=2, message="from 1 to 64")
+    run("sheet", grey, "--rows", ",".join(["1"] * 400), "--columns", 1, "--scale", 64, "--out", sheet, code=1,
+        message="the sheet would have")
+
+
 def test_options(_):
     """docs/options.md is what `dum scorers` says."""
     assert run("scorers") in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum scorers"
@@ -585,7 +685,7 @@ def test_options(_):
 
 with tempfile.TemporaryDirectory() as folder:
     for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
-                 test_stopping, test_checkpoints, test_monitor, test_threads, test_examples):
+                 test_stopping, test_checkpoints, test_monitor, test_images, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)

@@ -213,8 +213,9 @@ DUM_API const char *dum_dataset_feature_name(const dum_dataset *dataset, int32_t
 /* ---- Images ------------------------------------------------------------------------------- */
 
 /* Images are rows of height x width x channels float32, channels last, values 0 to 255; channels: 1 (grey) or 3
- * (red, green, blue). Where a function makes images it writes them to out: rows x (height x width x channels),
- * contiguous, values 0 to 255, not the memory that it reads. docs/images.md describes all of it. */
+ * (red, green, blue); a side: at most 65535. Where a function makes images it writes them to out: rows x (height x
+ * width x channels), contiguous, values 0 to 255; out may be the images themselves where these are contiguous, too,
+ * and overlaps them in no other way. docs/images.md describes all of it. */
 
 /* A random view: crop, flip, colour, blur, in this order, each as torchvision defines it. A chance or strength that
  * is negative means never; 0 is the default, as everywhere. The defaults are SimCLR's for images of 32 x 32 (Chen
@@ -244,6 +245,24 @@ DUM_API DUM_NODISCARD dum_status dum_image_augment(dum_context *context, const d
                                                    int32_t height, int32_t width, int32_t channels,
                                                    const float *images, int64_t rows, int64_t row_stride,
                                                    uint64_t seed, uint32_t view, float *out);
+
+/* The corruptions by which robustness is measured (Hendrycks & Dietterich 2019): "gaussian_noise", "shot_noise",
+ * "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness",
+ * "contrast", "elastic_transform", "pixelate", "jpeg_compression". How many, and the name of one (NULL if index is
+ * out of range). Static text. */
+DUM_API int32_t dum_corruption_count(void);
+DUM_API const char *dum_corruption_name(int32_t index);
+
+/* Corrupts each of rows images, with the constants of CIFAR-10-C at severity 1 (light) to 5: lengths are for 32 x 32
+ * and grow with the shorter side. "frost" is made of plasma fractals, where the authors lay photographs over the
+ * image. Values are not rounded, but by "jpeg_compression". What is random depends on the row's number (below 2^32),
+ * name and seed alone: any number of threads gives the same bits. Runs on the context's threads; thread-safe.
+ * Errors: ARGUMENT (unknown name, the message lists those known; severity; values outside 0 to 255), SHAPE
+ * (rows < 0, row_stride), NONFINITE. */
+DUM_API DUM_NODISCARD dum_status dum_image_corrupt(dum_context *context, const char *name, int32_t severity,
+                                                   uint64_t seed, int32_t height, int32_t width,
+                                                   int32_t channels, const float *images, int64_t rows,
+                                                   int64_t row_stride, float *out);
 
 /* ---- Options by name ---------------------------------------------------------------------- */
 

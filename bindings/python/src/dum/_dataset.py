@@ -46,7 +46,7 @@ class Dataset:
 
     @classmethod
     def from_npy(cls, path: Path, names: Sequence[str] | None = None, *, context: Context | None = None) -> Self:
-        """Maps a .npy file of float32 or float64."""
+        """Maps a .npy file of float32, float64 or uint8; of up to four dimensions, the first are the rows."""
         context = context or default_context()
         out = ffi.new("dum_dataset **")
         check(lib.dum_dataset_from_npy(context._handle, os.fsencode(path), out))
