@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT
+ * Encoders through the public API: what each objective learns, bits, files, checkpoints, the host's callback, bad
+ * input, failing allocations. */
+#define _GNU_SOURCE
+#include "../harness.h"
+#include "core/core.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { SIZE = 8, PIXELS = SIZE * SIZE * 3, ROWS = 240, CLASSES = 3, TABLE_COLS = 12 };
+
+static const char *const objectives[] = {"simclr",  "moco",      "instance", "local-aggregation",
+                                         "infomax", "supervised"};
+enum { OBJECTIVES = 6 };
+
+static float images[ROWS * PIXELS], table[ROWS * TABLE_COLS];
+static int32_t labels[ROWS];
+
+/* Stripes of a class's direction, at a random phase and contrast, with noise: no pixel tells the class by itself. */
+static void make_images(void)
+{
+    dumi_rng rng;
+    dumi_rng_init(&rng, 5, 99, 0);
+    for (int i = 0; i < ROWS; i++) {
+        labels[i] = i % CLASSES;
+        const double phase = 6.283 * dumi_rng_uniform(&rng), contrast = 50 + 40 * dumi_rng_uniform(&rng);
+        for (int p = 0; p < PIXELS; p++) {
+            const int y = p / 3 / SIZE, x = p / 3 % SIZE;
+            const double along = labels[i] == 0 ? x : labels[i] == 1 ? y : x + y;
+            const double value =
+                127 + contrast * sin(1.6 * along + phase) + 12 * dumi_rng_normal(&rng) + 10 * (p % 3);
+            images[i * PIXELS + p] = (float)fmin(255, fmax(0, value));
+        }
+    }
+}
+
+static void make_table(void)
+{
+    dumi_rng rng;
+    dumi_rng_init(&rng, 6, 99, 0);
+    for (int i = 0; i < ROWS * TABLE_COLS; i++) {
+        const int row = i / TABLE_COLS, col = i % TABLE_COLS;
+        table[i] = (float)(dumi_rng_normal(&rng) + (col % CLASSES == row % CLASSES ? 4 : 0));
+    }
+}
+
+static void setup(void)
+{
+    make_images();
+    make_table();
+}
+
+static dum_context *open_context(int32_t threads)
+{
+    dum_context_options options;
+    DUM_INIT(options);
+    options.threads = threads;
+    dum_context *context;
+    ck_ok(dum_context_create(&options, &context));
+    return context;
+}
+
+static dum_encoder *make_resnet(dum_context *context, const char *objective)
+{
+    dum_encoder *encoder;
+    ck_ok(dum_encoder_create(context, "resnet", &encoder));
+    ck_ok(dum_encoder_set_text(encoder, "objective", objective));
+    static const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"height", SIZE},  {"width", SIZE}, {"depth", 8},       {"units", 4},    {"projection", 8},
+                   {"batch", 24},     {"epochs", 2},   {"queue", 48},      {"jitter", 0.3}, {"crop_min", 0.6},
+                   {"negatives", 60}, {"clusters", 6}, {"neighbours", 60}, {"rate", 0.05}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        ck_ok(dum_encoder_set_number(encoder, numbers[i].name, numbers[i].value));
+    return encoder;
+}
+
+static dum_dataset *image_data(dum_context *context, int64_t first, int64_t count)
+{
+    dum_dataset *data;
+    ck_ok(dum_dataset_from_memory(context, images + first * PIXELS, count, PIXELS, 0, &data));
+    return data;
+}
+
+static dum_status fit(dum_encoder *encoder, const dum_dataset *data, const dum_fit_options *more)
+{
+    dum_fit_options options;
+    DUM_INIT(options);
+    if (more != NULL)
+        options = *more;
+    options.labels = labels;
+    return dum_encoder_fit(encoder, data, &options);
+}
+
+/* Accuracy of neighbours on rows that were not trained on. */
+static double accuracy(const dum_encoder *encoder, dum_context *context)
+{
+    dum_dataset *train = image_data(context, 0, 180), *test = image_data(context, 180, 60);
+    double knn;
+    ck_ok(dum_encoder_knn_accuracy(encoder, train, labels, test, labels + 180, 10, &knn));
+    dum_dataset_destroy(train);
+    dum_dataset_destroy(test);
+    return knn;
+}
+
+START_TEST(objectives_learn)
+{
+    dum_context *context = open_context(2);
+    dum_encoder *encoder = make_resnet(context, objectives[_i]);
+    dum_dataset *data = image_data(context, 0, 180);
+    ck_ok(dum_encoder_set_number(encoder, "epochs", 25));
+    ck_ok(dum_encoder_set_number(encoder, "crop_min", 0.7));
+    ck_ok(fit(encoder, data, NULL));
+    const double reached = accuracy(encoder, context);
+    ck_assert_msg(reached >= 0.75, "%s: kNN accuracy %.3f", objectives[_i], reached);
+    dum_dataset_destroy(data);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
+START_TEST(tables_are_learnt)
+{
+    dum_context *context = open_context(2);
+    for (int supervised = 0; supervised < 2; supervised++) {
+        dum_encoder *encoder;
+        dum_dataset *train, *test;
+        ck_ok(dum_encoder_create(context, "mlp", &encoder));
+        ck_ok(dum_encoder_set_number(encoder, "epochs", 30));
+        ck_ok(dum_encoder_set_number(encoder, "batch", 30));
+        ck_ok(dum_encoder_set_number(encoder, "embedding", 16));
+        ck_ok(dum_encoder_set_text(encoder, "objective", supervised ? "supervised" : "simclr"));
+        ck_ok(dum_dataset_from_memory(context, table, 180, TABLE_COLS, 0, &train));
+        ck_ok(dum_dataset_from_memory(context, table + 180 * TABLE_COLS, 60, TABLE_COLS, 0, &test));
+        ck_ok(fit(encoder, train, NULL));
+        ck_assert_int_eq(dum_encoder_embedding_cols(encoder, TABLE_COLS), 16);
+        double knn, linear;
+        ck_ok(dum_encoder_knn_accuracy(encoder, train, labels, test, labels + 180, 0, &knn));
+        ck_ok(dum_encoder_linear_accuracy(encoder, train, labels, test, labels + 180, &linear));
+        ck_assert_msg(knn >= 0.8 && linear >= 0.8, "kNN %.3f, linear %.3f", knn, linear);
+        ck_fails(dum_encoder_knn_accuracy(encoder, train, labels, test, labels + 180, 181, &knn),
+                 DUM_ERR_ARGUMENT, "neighbours is 181");
+        dum_encoder_destroy(encoder);
+        dum_dataset_destroy(train);
+        dum_dataset_destroy(test);
+    }
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* ---- Bits --------------------------------------------------------------------------------- */
+
+static void train_and_embed(const char *objective, int32_t threads, const dum_fit_options *options,
+                            dum_status expected, float *out)
+{
+    dum_context *context = open_context(threads);
+    dum_encoder *encoder = make_resnet(context, objective);
+    dum_dataset *data = image_data(context, 0, ROWS);
+    if (strcmp(objective, "simclr") == 0)
+        ck_ok(dum_encoder_set_text(encoder, "uncertainty", "on"));
+    if (strcmp(objective, "supervised") == 0)
+        ck_ok(dum_encoder_set_text(encoder, "rotation", "on"));
+    const dum_status status = fit(encoder, data, options);
+    ck_assert_msg(status == expected, "%s", dum_error_message());
+    if (out != NULL)
+        ck_ok(dum_encoder_embed_dataset(encoder, data, out));
+    dum_dataset_destroy(data);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+
+START_TEST(threads_do_not_matter)
+{
+    static float first[ROWS * 16], other[ROWS * 16];
+    for (int32_t threads = 1; threads <= 3; threads++)
+        train_and_embed(objectives[_i], threads, NULL, DUM_OK, threads == 1 ? first : other);
+    ck_assert_mem_eq(first, other, sizeof first);
+}
+END_TEST
+
+static int32_t stop_at(void *user, const dum_progress *progress)
+{
+    return progress->step == *(int64_t *)user;
+}
+
+START_TEST(checkpoints_resume)
+{
+    static float whole[ROWS * 16], resumed[ROWS * 16];
+    char path[] = "/tmp/dum-encoder-XXXXXX";
+    ck_assert_int_ge(mkstemp(path), 0);
+    unlink(path);
+    train_and_embed(objectives[_i], 2, NULL, DUM_OK, whole);
+    dum_fit_options options;
+    DUM_INIT(options);
+    options.checkpoint_path = path;
+    options.resume = 1;
+    options.progress = stop_at;
+    for (int64_t step = 7; step <= 14; step += 7) { /* 10 steps an epoch */
+        options.progress_user = &step;
+        train_and_embed(objectives[_i], 1, &options, DUM_CANCELLED, NULL);
+    }
+    options.progress = NULL;
+    train_and_embed(objectives[_i], 3, &options, DUM_OK, resumed);
+    ck_assert_mem_eq(whole, resumed, sizeof whole);
+    dum_context *context = open_context(1);
+    dum_encoder *encoder = make_resnet(context, objectives[_i]);
+    dum_dataset *data = image_data(context, 0, ROWS);
+    ck_ok(dum_encoder_set_number(encoder, "rate", 0.07));
+    ck_fails(fit(encoder, data, &options), DUM_ERR_ARGUMENT, "is not what it was");
+    dum_dataset_destroy(data);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+    unlink(path);
+}
+END_TEST
+
+/* ---- Files and scorers -------------------------------------------------------------------- */
+
+static dum_encoder *fitted(dum_context *context)
+{
+    dum_encoder *encoder = make_resnet(context, "simclr");
+    dum_dataset *data = image_data(context, 0, ROWS);
+    ck_ok(dum_encoder_set_text(encoder, "uncertainty", "on"));
+    ck_ok(fit(encoder, data, NULL));
+    dum_dataset_destroy(data);
+    return encoder;
+}
+
+static dum_scorer *scorer_on(dum_context *context, dum_encoder *encoder, const char *kind)
+{
+    dum_scorer *scorer;
+    ck_ok(dum_scorer_create(context, kind, &scorer));
+    ck_ok(dum_scorer_set_encoder(scorer, encoder));
+    if (strcmp(kind, "dum") == 0) {
+        ck_ok(dum_scorer_set_number(scorer, "steps", 10));
+        ck_ok(dum_scorer_set_number(scorer, "width", 16));
+    }
+    ck_ok(dum_scorer_set_number(scorer, "holdout", 0.2));
+    return scorer;
+}
+
+START_TEST(files_hold_encoders)
+{
+    dum_context *context = open_context(2);
+    dum_encoder *encoder = fitted(context), *loaded;
+    static float before[ROWS * 64], after[ROWS * 64];
+    size_t size;
+    ck_ok(dum_encoder_save_memory(encoder, NULL, 0, &size));
+    unsigned char *bytes = malloc(size);
+    ck_ok(dum_encoder_save_memory(encoder, bytes, size, &size));
+    ck_ok(dum_encoder_load_memory(context, bytes, size, &loaded));
+    static const struct {
+        const char *name;
+        int32_t cols;
+    } outputs[] = {{"features", 16}, {"map", 64}, {"projection", 8}, {"uncertainty", 1}};
+    for (int i = 0; i < 4; i++) {
+        ck_ok(dum_encoder_set_text(encoder, "output", outputs[i].name));
+        ck_ok(dum_encoder_set_text(loaded, "output", outputs[i].name));
+        ck_assert_int_eq(dum_encoder_embedding_cols(loaded, PIXELS), outputs[i].cols);
+        ck_ok(dum_encoder_embed(encoder, images, ROWS, PIXELS, 0, before));
+        ck_ok(dum_encoder_embed(loaded, images, ROWS, PIXELS, 0, after));
+        ck_assert_mem_eq(before, after, sizeof(float) * ROWS * (size_t)outputs[i].cols);
+    }
+    ck_ok(dum_encoder_set_text(loaded, "output", "logits"));
+    ck_fails(dum_encoder_embed(loaded, images, 1, PIXELS, 0, after), DUM_ERR_UNSUPPORTED, "output is logits");
+    bytes[size - 9] ^= 1;
+    dum_encoder *none;
+    ck_fails(dum_encoder_load_memory(context, bytes, size, &none), DUM_ERR_CHECKSUM, "");
+    ck_assert_ptr_null(none);
+    free(bytes);
+    dum_encoder_destroy(loaded);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
+START_TEST(scorers_stand_on_encoders)
+{
+    dum_context *context = open_context(2);
+    dum_encoder *encoder = fitted(context);
+    static float embeddings[ROWS * 16];
+    ck_ok(dum_encoder_embed(encoder, images, ROWS, PIXELS, 0, embeddings));
+    static const char *const kinds[] = {"dum", "knn", "mahalanobis"};
+    for (int i = 0; i < 3; i++) {
+        dum_dataset *data = image_data(context, 0, ROWS), *embedded;
+        ck_ok(dum_dataset_from_memory(context, embeddings, ROWS, 16, 0, &embedded));
+        dum_scorer *scorer = scorer_on(context, encoder, kinds[i]), *plain, *loaded;
+        ck_ok(dum_scorer_create(context, "dum", &plain));
+        dum_scorer_destroy(plain);
+        dum_encoder *identity;
+        ck_ok(dum_encoder_create(context, "identity", &identity));
+        plain = scorer_on(context, identity, kinds[i]);
+        dum_encoder_destroy(identity);
+        ck_ok(dum_scorer_fit(scorer, data, NULL));
+        ck_ok(dum_scorer_fit(plain, embedded, NULL));
+        double on_images[ROWS], on_embeddings[ROWS], from_file[ROWS];
+        ck_assert_int_eq(dum_scorer_cols(scorer), PIXELS);
+        ck_ok(dum_scorer_score(scorer, images, ROWS, PIXELS, 0, on_images));
+        ck_ok(dum_scorer_score(plain, embeddings, ROWS, 16, 0, on_embeddings));
+        ck_assert_mem_eq(on_images, on_embeddings, sizeof on_images);
+        ck_assert_int_eq(dum_scorer_calibration_count(scorer), 48);
+        float share[PIXELS];
+        ck_fails(dum_scorer_explain(scorer, images, 1, PIXELS, 0, share, NULL), DUM_ERR_UNSUPPORTED, "encoder");
+        ck_fails(fit(encoder, data, NULL), DUM_ERR_STATE, "below a scorer");
+        char path[] = "/tmp/dum-scorer-XXXXXX";
+        close(mkstemp(path));
+        ck_ok(dum_scorer_save(scorer, path));
+        ck_ok(dum_scorer_load(context, path, &loaded));
+        unlink(path);
+        ck_ok(dum_scorer_score(loaded, images, ROWS, PIXELS, 0, from_file));
+        ck_assert_mem_eq(on_images, from_file, sizeof on_images);
+        dum_scorer_destroy(scorer);
+        dum_scorer_destroy(plain);
+        dum_scorer_destroy(loaded);
+        dum_dataset_destroy(data);
+        dum_dataset_destroy(embedded);
+    }
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* The host's encoder: sums of thirds of a row. */
+static int32_t sum_thirds(void *user, const float *data, int64_t rows, int32_t cols, int64_t row_stride,
+                          float *out)
+{
+    if (user != NULL && --*(int *)user < 0)
+        return 7;
+    for (int64_t i = 0; i < rows; i++)
+        for (int32_t k = 0; k < 3; k++) {
+            out[i * 3 + k] = 0;
+            for (int32_t j = k; j < cols; j += 3)
+                out[i * 3 + k] += data[i * row_stride + j];
+        }
+    return 0;
+}
+
+START_TEST(callbacks_embed)
+{
+    dum_context *context = open_context(2);
+    dum_encoder *encoder, *other;
+    dum_dataset *data;
+    dum_scorer *loaded;
+    double scores[ROWS], again[ROWS];
+    int calls = 1000;
+    ck_ok(dum_encoder_from_callback(context, TABLE_COLS, 3, sum_thirds, &calls, &encoder));
+    ck_ok(dum_dataset_from_memory(context, table, ROWS, TABLE_COLS, 0, &data));
+    ck_assert_str_eq(dum_encoder_kind(encoder), "callback");
+    dum_scorer *scorer = scorer_on(context, encoder, "dum");
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    ck_ok(dum_scorer_score(scorer, table, ROWS, TABLE_COLS, 0, scores));
+    size_t size;
+    ck_ok(dum_scorer_save_memory(scorer, NULL, 0, &size));
+    unsigned char *bytes = malloc(size);
+    ck_ok(dum_scorer_save_memory(scorer, bytes, size, &size));
+    ck_ok(dum_scorer_load_memory(context, bytes, size, &loaded));
+    free(bytes);
+    ck_fails(dum_scorer_score(loaded, table, ROWS, TABLE_COLS, 0, again), DUM_ERR_STATE,
+             "dum_scorer_set_encoder");
+    ck_ok(dum_encoder_from_callback(context, TABLE_COLS, 2, sum_thirds, NULL, &other));
+    ck_fails(dum_scorer_set_encoder(loaded, other), DUM_ERR_SHAPE, "3 columns of 12");
+    ck_ok(dum_scorer_set_encoder(loaded, encoder));
+    ck_ok(dum_scorer_score(loaded, table, ROWS, TABLE_COLS, 0, again));
+    ck_assert_mem_eq(scores, again, sizeof scores);
+    calls = 0;
+    ck_fails(dum_scorer_score(scorer, table, 1, TABLE_COLS, 0, again), DUM_ERR_CALLBACK,
+             "returned 7 for 1 rows");
+    ck_fails(dum_encoder_save(encoder, "/tmp/x"), DUM_ERR_UNSUPPORTED, "callback");
+    ck_fails(dum_encoder_fit(encoder, data, NULL), DUM_ERR_UNSUPPORTED, "not trained");
+    ck_fails(dum_encoder_embed(encoder, table, 1, 5, 0, (float[3]){0}), DUM_ERR_SHAPE, "cols is 5");
+    dum_scorer_destroy(scorer);
+    dum_scorer_destroy(loaded);
+    dum_encoder_destroy(encoder);
+    dum_encoder_destroy(other);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
+START_TEST(uncertainty_can_be_learnt_afterwards)
+{
+    dum_context *context = open_context(2);
+    dum_encoder *encoder = make_resnet(context, "simclr");
+    dum_dataset *data = image_data(context, 0, ROWS);
+    static float before[ROWS * 16], after[ROWS * 16], uncertainty[ROWS];
+    ck_ok(fit(encoder, data, NULL));
+    ck_ok(dum_encoder_embed(encoder, images, ROWS, PIXELS, 0, before));
+    ck_ok(dum_encoder_set_text(encoder, "uncertainty", "on"));
+    ck_ok(dum_encoder_set_text(encoder, "frozen", "on"));
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_ARGUMENT, "warm_start 1");
+    dum_fit_options options;
+    DUM_INIT(options);
+    options.warm_start = 1;
+    ck_ok(fit(encoder, data, &options));
+    ck_ok(dum_encoder_embed(encoder, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    ck_ok(dum_encoder_set_text(encoder, "output", "uncertainty"));
+    ck_ok(dum_encoder_embed(encoder, images, ROWS, PIXELS, 0, uncertainty));
+    for (int i = 0; i < ROWS; i++)
+        ck_assert(uncertainty[i] > 0 && uncertainty[i] < 10);
+    dum_dataset_destroy(data);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* ---- Bad input ---------------------------------------------------------------------------- */
+
+START_TEST(bad_input_is_named)
+{
+    dum_context *context = open_context(1);
+    dum_encoder *encoder = make_resnet(context, "simclr"), *none;
+    dum_dataset *data = image_data(context, 0, ROWS), *one = image_data(context, 0, 1);
+    float out[16], bad[PIXELS];
+    ck_fails(dum_encoder_create(context, "vgg", &none), DUM_ERR_ARGUMENT, "expected identity, mlp or resnet");
+    ck_fails(dum_encoder_embed(encoder, images, 1, PIXELS, 0, out), DUM_ERR_STATE, "resnet is not fitted");
+    ck_fails(dum_encoder_save(encoder, "/tmp/x"), DUM_ERR_STATE, "not fitted");
+    ck_fails(fit(encoder, one, NULL), DUM_ERR_SHAPE, "1 rows");
+    ck_ok(dum_encoder_set_number(encoder, "batch", 1));
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_ARGUMENT, "option batch is 1, expected 2 or more");
+    ck_ok(dum_encoder_set_number(encoder, "batch", 24));
+    ck_ok(dum_encoder_set_number(encoder, "height", 9));
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_SHAPE, "9 x 8 x 3 = 216");
+    ck_ok(dum_encoder_set_number(encoder, "height", 8));
+    ck_ok(dum_encoder_set_number(encoder, "channels", 2));
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_ARGUMENT, "channels is 2");
+    ck_ok(dum_encoder_set_number(encoder, "channels", 3));
+    ck_ok(dum_encoder_set_number(encoder, "depth", 18));
+    ck_ok(dum_encoder_set_text(encoder, "stem", "large"));
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_SHAPE, "images are 8 x 8, expected at least 32 x 32");
+    ck_ok(dum_encoder_set_number(encoder, "depth", 19));
+    ck_ok(dum_encoder_set_text(encoder, "stem", "small"));
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_ARGUMENT, "depth is 19");
+    ck_ok(dum_encoder_set_number(encoder, "depth", 8));
+    ck_ok(dum_encoder_set_text(encoder, "objective", "supervised"));
+    ck_fails(dum_encoder_fit(encoder, data, NULL), DUM_ERR_ARGUMENT, "options.labels is NULL");
+    labels[3] = -1;
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_ARGUMENT, "options.labels[3] is -1");
+    labels[3] = 0;
+    ck_ok(dum_encoder_set_text(encoder, "objective", "moco"));
+    ck_ok(dum_encoder_set_number(encoder, "queue", 5));
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_ARGUMENT, "queue is 5");
+    ck_ok(dum_encoder_set_text(encoder, "objective", "simclr"));
+    memcpy(bad, images, sizeof bad);
+    images[PIXELS * 7 + 5] = 256;
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_ARGUMENT, "row 7, column 5 is 256");
+    images[PIXELS * 7 + 5] = NAN;
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_NONFINITE, "row 7, column 5");
+    images[PIXELS * 7 + 5] = 0;
+    ck_ok(dum_encoder_set_number(encoder, "rate", 1000));
+    ck_ok(dum_encoder_set_text(encoder, "optimizer", "sgd"));
+    const dum_status diverged = fit(encoder, data, NULL);
+    ck_assert(diverged == DUM_OK || diverged == DUM_ERR_NONFINITE);
+    ck_ok(dum_encoder_set_number(encoder, "rate", 0.01));
+    ck_ok(fit(encoder, data, NULL));
+    bad[0] = -1;
+    ck_fails(dum_encoder_embed(encoder, bad, 1, PIXELS, 0, out), DUM_ERR_ARGUMENT, "column 0 is -1");
+    ck_fails(dum_encoder_set_number(encoder, "depth", 8), DUM_ERR_STATE, "depth cannot be set");
+    ck_ok(dum_encoder_embed(encoder, images, 1, PIXELS, 0, out)); /* one image is a batch of one */
+    dum_dataset_destroy(data);
+    dum_dataset_destroy(one);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* ---- Memory ------------------------------------------------------------------------------- */
+
+/* One epoch, an embedding and a file, with the allocation numbered `left` failing. */
+static dum_status attempt(const char *objective, allocation_counter *counter)
+{
+    dum_context_options options;
+    DUM_INIT(options);
+    options.threads = 1;
+    options.alloc = counted_alloc;
+    options.free = counted_free;
+    options.alloc_user = counter;
+    dum_context *context = NULL;
+    dum_encoder *encoder = NULL, *loaded = NULL;
+    dum_dataset *data = NULL;
+    static unsigned char bytes[1 << 20];
+    static float out[24 * 16];
+    size_t size;
+    dum_status status = dum_context_create(&options, &context);
+    if (status == DUM_OK)
+        status = dum_encoder_create(context, "resnet", &encoder);
+    if (status == DUM_OK)
+        status = dum_dataset_from_memory(context, images, 24, PIXELS, 0, &data);
+    if (status == DUM_OK) {
+        const char *const numbers[] = {"height", "width", "depth", "units", "projection", "batch", "epochs"};
+        const double values[] = {SIZE, SIZE, 8, 2, 4, 12, 1};
+        for (int i = 0; i < 7; i++)
+            ck_ok(dum_encoder_set_number(encoder, numbers[i], values[i]));
+        ck_ok(dum_encoder_set_text(encoder, "objective", objective));
+        if (strcmp(objective, "simclr") == 0)
+            ck_ok(dum_encoder_set_text(encoder, "uncertainty", "on"));
+        status = fit(encoder, data, NULL);
+    }
+    if (status == DUM_OK)
+        status = dum_encoder_embed(encoder, images, 24, PIXELS, 0, out);
+    if (status == DUM_OK)
+        status = dum_encoder_save_memory(encoder, bytes, sizeof bytes, &size);
+    if (status == DUM_OK)
+        status = dum_encoder_load_memory(context, bytes, size, &loaded);
+    dum_encoder_destroy(loaded);
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+    return status;
+}
+
+START_TEST(allocations_fail)
+{
+    allocation_counter counter = {.left = -1};
+    ck_ok(attempt(objectives[_i], &counter));
+    ck_assert_int_eq(counter.live, 0);
+    const int64_t made = counter.made;
+    for (int64_t left = 0; left < made; left++) {
+        counter = (allocation_counter){.left = left};
+        ck_assert_int_eq(attempt(objectives[_i], &counter), DUM_ERR_NOMEM);
+        ck_assert_msg(counter.live == 0, "%lld of %lld: %lld left", (long long)left, (long long)made,
+                      (long long)counter.live);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("encoder");
+    TCase *cases = tcase_create("encoder");
+    tcase_set_timeout(cases, 600);
+    tcase_add_unchecked_fixture(cases, setup, NULL);
+    tcase_add_loop_test(cases, objectives_learn, 0, OBJECTIVES);
+    tcase_add_test(cases, tables_are_learnt);
+    tcase_add_loop_test(cases, threads_do_not_matter, 0, OBJECTIVES);
+    tcase_add_loop_test(cases, checkpoints_resume, 0, OBJECTIVES);
+    tcase_add_test(cases, files_hold_encoders);
+    tcase_add_test(cases, scorers_stand_on_encoders);
+    tcase_add_test(cases, callbacks_embed);
+    tcase_add_test(cases, uncertainty_can_be_learnt_afterwards);
+    tcase_add_test(cases, bad_input_is_named);
+    tcase_add_loop_test(cases, allocations_fail, 0, OBJECTIVES);
+    suite_add_tcase(suite, cases);
+    return run_suite(suite);
+}
