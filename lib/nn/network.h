@@ -6,7 +6,7 @@
 
 #include "backend/backend.h"
 
-enum { DUMI_MAX_UNITS = 96, DUMI_UNIT_NAME = 48 };
+enum { DUMI_MAX_UNITS = 96, DUMI_UNIT_NAME = 64 };
 
 /* CONV: convolution without bias, batch norm, + another tensor, ReLU. LINEAR: with bias, ReLU. */
 enum { DUMI_UNIT_CONV, DUMI_UNIT_LINEAR, DUMI_UNIT_POOL_MAX, DUMI_UNIT_POOL_MEAN };
