@@ -47,6 +47,15 @@ pub(crate) fn check(function: impl FnOnce() -> sys::dum_status) -> Result<()> {
     call(function).map(drop)
 }
 
+/// The same for a call that never calls back: it costs nothing over the function itself.
+#[inline]
+pub(crate) fn direct(function: impl FnOnce() -> sys::dum_status) -> Result<()> {
+    match function() {
+        sys::DUM_OK => Ok(()),
+        status => Err(Error::last(status)),
+    }
+}
+
 /// What a panic said.
 fn said(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<String>() {

@@ -88,9 +88,9 @@ impl Drop for Inner {
 /// # Ok::<(), libdum::Error>(())
 /// ```
 ///
-/// The log closure outlives what it borrows, so it may borrow nothing:
+/// The log closure lives as long as the context and all that is made with it, so it cannot borrow:
 ///
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// let lines = std::sync::Mutex::new(Vec::new());
 /// let context = libdum::Context::builder().log(|line| lines.lock().unwrap().push(line.code)).build();
 /// ```

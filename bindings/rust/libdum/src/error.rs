@@ -74,6 +74,7 @@ impl Error {
     }
 
     /// The error of this thread's last call, which returned `status`.
+    #[cold]
     pub(crate) fn last(status: sys::dum_status) -> Error {
         // SAFETY: never NULL, and valid until this thread's next call into the library.
         let message = unsafe { CStr::from_ptr(sys::dum_error_message()) };
@@ -132,3 +133,28 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The statuses are those of dum.h; each has a variant.
+    #[test]
+    fn statuses() {
+        let header =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../include/dum.h")).unwrap();
+        let numbers: Vec<i32> = header
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("DUM_ERR_")?.split_once(" = "))
+            .filter_map(|(_, rest)| rest.split([',', ' ']).next()?.parse().ok())
+            .collect();
+        assert!(numbers.len() >= 15);
+        for number in numbers {
+            let error = Error::new(number, String::from("why"));
+            assert!(!matches!(error, Error::Unknown { .. }), "{number} has no variant");
+            assert_eq!((error.status(), error.to_string().as_str()), (number, "why"));
+        }
+        let unknown = Error::new(-99, String::from("why"));
+        assert_eq!((unknown.status(), unknown.message()), (-99, "why"));
+    }
+}

@@ -3,7 +3,7 @@ use std::fmt;
 
 use libdum_sys as sys;
 
-use crate::call::{check, count};
+use crate::call::{check, count, direct};
 use crate::handle::Handle;
 use crate::model::model_file;
 use crate::params::{options, table};
@@ -76,7 +76,7 @@ impl Head {
         let rows = rows.into();
         let mut out = vec![0.0; rows.len() * self.log_variance_cols()];
         // SAFETY: the rows lie within a slice; out has room for their log-variances. Before fit the library writes none.
-        check(|| unsafe {
+        direct(|| unsafe {
             sys::dum_head_log_variance(
                 self.handle.get(),
                 rows.as_ptr(),

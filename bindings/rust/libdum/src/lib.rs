@@ -28,6 +28,7 @@
 
 #![deny(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod call;
 mod context;
@@ -57,3 +58,11 @@ pub use monitor::{Monitor, MonitorState, TopRow};
 pub use params::{Param, ParamKind, Value};
 pub use rows::Rows;
 pub use scorer::Scorer;
+
+// The pages' examples run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/rust.md")]
+struct Page;
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

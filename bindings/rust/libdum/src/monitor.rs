@@ -3,7 +3,7 @@ use std::fmt;
 
 use libdum_sys as sys;
 
-use crate::call::{check, count, length};
+use crate::call::{check, count, direct, length};
 use crate::handle::Handle;
 use crate::model::model_file;
 use crate::params::{options, table};
@@ -132,7 +132,7 @@ impl Monitor {
     pub fn push_scores(&self, scores: &[f64]) -> Result<bool> {
         let mut alarm = 0;
         // SAFETY: the scores are of this length. Pushing is for any threads at once, though not const: dum.h says so.
-        check(|| unsafe {
+        direct(|| unsafe {
             sys::dum_monitor_push_scores(
                 self.handle.get_shared(),
                 scores.as_ptr(),

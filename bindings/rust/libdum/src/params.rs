@@ -40,12 +40,18 @@ macro_rules! numbers {
 
 numbers! { f64 f32 i32 u32 }
 
-impl From<usize> for Value {
-    /// Numbers from 2^53 on lose their last digits.
-    fn from(number: usize) -> Value {
-        Value::Number(number as f64)
-    }
+macro_rules! large_numbers {
+    ($($type:ty)*) => {$(
+        impl From<$type> for Value {
+            /// From 2^53 on, a number loses its last digits; no option goes as far.
+            fn from(number: $type) -> Value {
+                Value::Number(number as f64)
+            }
+        }
+    )*};
 }
+
+large_numbers! { i64 u64 usize }
 
 /// What an option can be.
 #[derive(Debug, Clone, PartialEq)]

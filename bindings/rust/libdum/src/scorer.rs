@@ -3,7 +3,7 @@ use std::fmt;
 
 use libdum_sys as sys;
 
-use crate::call::{c_text, check, count, length, text};
+use crate::call::{c_text, check, count, direct, length, text};
 use crate::handle::Handle;
 use crate::model::model_file;
 use crate::params::{options, table};
@@ -170,7 +170,7 @@ impl Scorer {
             return Err(Error::Shape(format!("room for {} scores of {} rows", scores.len(), rows.len())));
         }
         // SAFETY: the rows lie within a slice; there is room for their scores.
-        check(|| unsafe {
+        direct(|| unsafe {
             sys::dum_scorer_score(
                 self.handle.get(),
                 rows.as_ptr(),
