@@ -34,6 +34,10 @@ if cargo clippy --version >/dev/null 2>&1; then
 else
     echo "lint: not checked, there is no clippy"
 fi
+# Clippy 1.63 wants these comments inside of the statement, so this looks for them.
+awk 'FNR == 1 { said = -9 } /SAFETY:|# Safety/ { said = FNR }
+    /unsafe( \{| impl | trait )/ && FNR - said > 6 { print FILENAME ":" FNR ": unsafe without a SAFETY comment"; bad = 1 }
+    END { exit bad }' libdum*/src/[!d]*.rs libdum/src/dataset.rs libdum/tests/*.rs libdum/tests/*/*.rs libdum/benches/*.rs
 RUSTDOCFLAGS="-D warnings" cargo doc --offline --no-deps --quiet
 LD_LIBRARY_PATH=$library DUM_TOOL=$build/examples/dum cargo test --offline --quiet
 LD_LIBRARY_PATH=$library cargo run --offline --quiet --example threads
