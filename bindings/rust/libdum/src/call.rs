@@ -63,8 +63,10 @@ fn said(panic: Box<dyn Any + Send>) -> String {
         Err(panic) => match panic.downcast::<&'static str>() {
             Ok(message) => (*message).to_string(),
             Err(panic) => {
-                // Dropping it could panic again.
-                mem::forget(panic);
+                // Dropping it may panic; what comes of that is left alone.
+                if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                    mem::forget(again);
+                }
                 String::from("no message")
             }
         },
