@@ -5,7 +5,8 @@ use std::mem;
 use std::ptr;
 use std::time::Instant;
 
-use libdum::{sys, Context, Dataset, Scorer};
+use libdum::{Context, Dataset, Scorer};
+use libdum_sys as sys;
 
 const COLS: usize = 30;
 const ROUNDS: usize = 21;

@@ -30,7 +30,7 @@ pub enum Level {
 pub struct LogLine<'a> {
     /// How grave it is.
     pub level: Level,
-    /// What it is about, for filters: one of `DUM_LOG_...` in `dum.h`.
+    /// What it is about, for filters: one of the codes in `dum.h`, such as `libdum_sys::DUM_LOG_CONSTANT_SCORE`.
     pub code: i32,
     /// The line, without newline.
     pub text: &'a str,

@@ -44,8 +44,6 @@ mod rows;
 mod scorer;
 pub mod stats;
 
-pub use libdum_sys as sys;
-
 pub use context::{backends, version, Backend, Context, ContextBuilder, Level, LogLine};
 pub use dataset::{BoxError, Dataset};
 pub use encoder::Encoder;

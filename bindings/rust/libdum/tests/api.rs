@@ -48,7 +48,7 @@ fn limits() {
     let data = Dataset::from_rows(&context, &rows).unwrap();
     let error = scorer.fit(&data).unwrap_err();
     assert!(matches!(error, Error::Limit(_)), "{error:?}");
-    assert_eq!(error.status(), sys::DUM_ERR_LIMIT);
+    assert_eq!(error.status(), libdum_sys::DUM_ERR_LIMIT);
     assert!(!scorer.is_fitted());
 }
 

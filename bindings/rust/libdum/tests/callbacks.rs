@@ -193,7 +193,7 @@ fn log_lines() {
     {
         let lines = lines.lock().unwrap();
         let (level, code, text) = lines.last().expect("a constant score is logged");
-        assert_eq!((*level, *code), (Level::Warning, sys::DUM_LOG_CONSTANT_SCORE as i32));
+        assert_eq!((*level, *code), (Level::Warning, libdum_sys::DUM_LOG_CONSTANT_SCORE as i32));
         assert!(!text.is_empty() && !text.contains('\n'));
     }
     assert!(Level::Error < Level::Debug);
