@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what the tests need (Debian, root or sudo), then builds and tests: gcc, clang, ASan + UBSan, TSan (the
-# threaded suite), format and lint, the Python binding (in a virtual environment; needs the Python index). Real
-# data are found by DUM_DATA; without it those tests skip.
-#   tests/run.sh [gcc|clang|asan|tsan|lint|python]...    all of them if none is named
+# threaded suite), format and lint, the Python binding (in a virtual environment; needs the Python index), the Rust
+# binding. Real data are found by DUM_DATA; without it those tests skip.
+#   tests/run.sh [gcc|clang|asan|tsan|lint|python|rust]...    all of them if none is named
 set -eu
 cd "$(dirname "$0")/.."
 tests/packages.sh git meson ninja-build pkg-config gcc g++ clang clang-format clang-tidy libc6-dev check \
-    libblis-serial-dev python3 python3-dev python3-venv abigail-tools prometheus
+    libblis-serial-dev python3 python3-dev python3-venv abigail-tools prometheus \
+    cargo rustc rustfmt rust-clippy bindgen
 folder=${BUILD_DIR:-build-tests}
 
 # build NAME CC CXX OPTION...
@@ -20,7 +21,7 @@ run() {
     meson test -C "$folder/$1" --print-errorlogs ${2:+--suite "$2"}
 }
 
-for part in ${*:-gcc clang asan tsan lint python}; do
+for part in ${*:-gcc clang asan tsan lint python rust}; do
     case $part in
     gcc)
         build gcc gcc g++
@@ -54,8 +55,12 @@ for part in ${*:-gcc clang asan tsan lint python}; do
         build gcc gcc g++
         bindings/python/tests/run.sh "$folder/gcc" "$folder/python"
         ;;
+    rust)
+        build gcc gcc g++
+        bindings/rust/tests/run.sh "$folder/gcc" "$folder/rust"
+        ;;
     *)
-        echo "tests/run.sh: unknown part $part, expected gcc, clang, asan, tsan, lint or python" >&2
+        echo "tests/run.sh: unknown part $part, expected gcc, clang, asan, tsan, lint, python or rust" >&2
         exit 2
         ;;
     esac
