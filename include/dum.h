@@ -125,7 +125,8 @@ enum {
     DUM_LOG_IMPUTED = 3,        /* non-finite values were replaced by column medians */
     DUM_LOG_RESERVOIR = 4,      /* neighbours come from a random sample of the rows */
     DUM_LOG_IGNORED = 5,        /* an option of a model file is unknown here and was ignored */
-    DUM_LOG_CHECKPOINT = 6      /* a checkpoint could not be written (training goes on), or was found */
+    DUM_LOG_CHECKPOINT = 6,     /* a checkpoint could not be written (training goes on), or was found */
+    DUM_LOG_IMPORT = 7          /* a tensor that does not fit the encoder it is imported into */
 };
 
 typedef void (*dum_log_fn)(void *user, int32_t level, int32_t code, const char *line);
@@ -401,6 +402,21 @@ DUM_API DUM_NODISCARD dum_status dum_encoder_embed(const dum_encoder *encoder, c
 /* The same for all rows of a dataset, streaming it, into out (its rows x embedding columns). */
 DUM_API DUM_NODISCARD dum_status dum_encoder_embed_dataset(const dum_encoder *encoder, const dum_dataset *data,
                                                            float *out);
+
+/* Weights of others: a safetensors file with torchvision's names (conv1.weight, layer1.0.bn1.running_mean, fc.weight
+ * ...; float32, or bfloat16 and float16, widened) into an encoder of kind resnet, whose options say depth, stem, units
+ * and the size of the images. names: "torchvision" (pixels are normalised by ImageNet's mean and deviation) or "simclr"
+ * (checkpoints of Chen et al. 2020 converted to PyTorch, which have the same names; pixels are divided by 255); a file
+ * that dum_encoder_export made brings its own. A prefix that all names share ("module.", "backbone.") is passed over.
+ * Layers fc (logits) and projection come along where the file has them, and option objective is set to fit. On an error
+ * the encoder is as it was, and the log has a line (DUM_LOG_IMPORT) for each tensor that is missing, unexpected or of
+ * another shape.
+ * Errors: ARGUMENT (names), UNSUPPORTED (a kind other than resnet), STATE (a scorer stands on it), SHAPE (options that
+ * make no network), IO, FORMAT (no safetensors file; tensors that do not fit; NaN or infinity). */
+DUM_API DUM_NODISCARD dum_status dum_encoder_import(dum_encoder *encoder, const char *path, const char *names);
+/* The weights of a fitted encoder of kind resnet as a safetensors file by the same names, which PyTorch loads into
+ * torchvision's networks. Errors: UNSUPPORTED (another kind), STATE (not fitted), IO. */
+DUM_API DUM_NODISCARD dum_status dum_encoder_export(const dum_encoder *encoder, const char *path);
 
 /* Accuracy of weighted nearest neighbours on embeddings (Wu et al. 2018: cosine, votes exp(cosine / 0.07)): trained on
  * nothing, it is the usual first measure of an encoder. Labels: one a row, 0 to 65535; neighbours 0: 200, or all rows

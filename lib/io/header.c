@@ -157,19 +157,19 @@ static dum_status take_numbers(parser *p, int64_t *numbers, int32_t most, int32_
 
 const char *dumi_dtype_name(dumi_dtype dtype)
 {
-    static const char *const names[] = {"F32", "F64", "I64", "U8"};
+    static const char *const names[] = {"F32", "F64", "I64", "U8", "F16", "BF16"};
     return names[dtype];
 }
 
 size_t dumi_dtype_size(dumi_dtype dtype)
 {
-    static const size_t sizes[] = {4, 8, 8, 1};
+    static const size_t sizes[] = {4, 8, 8, 1, 2, 2};
     return sizes[dtype];
 }
 
-static bool find_dtype(const char *name, dumi_dtype *out)
+static bool find_dtype(const char *name, bool foreign, dumi_dtype *out)
 {
-    for (dumi_dtype dtype = DUMI_F32; dtype <= DUMI_U8; dtype++) {
+    for (dumi_dtype dtype = DUMI_F32; dtype <= (foreign ? DUMI_BF16 : DUMI_U8); dtype++) {
         if (strcmp(name, dumi_dtype_name(dtype)) == 0) {
             *out = dtype;
             return true;
@@ -223,8 +223,9 @@ static dum_status take_tensor(parser *p, const char *name, const unsigned char *
         seen |= bit;
         if (bit == 1) {
             DUMI_TRY(take_string(p, &dtype));
-            if (!find_dtype(dtype, &t->dtype))
-                return bad(p, "dtype is none of F32, F64, I64, U8");
+            if (!find_dtype(dtype, r->foreign, &t->dtype))
+                return bad(p, r->foreign ? "dtype is none of F32, F64, I64, U8, F16, BF16"
+                                         : "dtype is none of F32, F64, I64, U8");
         } else if (bit == 2) {
             DUMI_TRY(take_numbers(p, t->shape, DUMI_MAX_RANK, &t->rank));
         } else {
@@ -323,13 +324,13 @@ static dum_status check_tables(const dumi_reader *r, const unsigned char *data, 
         DUMI_REQUIRE(i == 0 || strcmp(t[-1].name, t->name) != 0, DUM_ERR_FORMAT,
                      "model header: two tensors have one name, %.60s", t->name);
         const size_t start = (size_t)((const unsigned char *)t->data - data);
-        DUMI_REQUIRE(start == covered, DUM_ERR_FORMAT,
+        DUMI_REQUIRE(r->foreign || start == covered, DUM_ERR_FORMAT,
                      "model header: tensor %.60s begins at %zu, expected %zu: a gap, an overlap, or not in the "
                      "order of names",
                      t->name, start, covered);
         covered += t->size;
     }
-    DUMI_REQUIRE(covered == data_size, DUM_ERR_FORMAT,
+    DUMI_REQUIRE(r->foreign || covered == data_size, DUM_ERR_FORMAT,
                  "model header: the tensors have %zu bytes, but the file holds %zu", covered, data_size);
     return DUM_OK;
 }

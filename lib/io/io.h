@@ -55,13 +55,20 @@ dum_status dumi_load_file(dum_context *context, const char *path,
 
 enum {
     DUMI_FORMAT = 1,
-    DUMI_MAX_TENSORS = 256,
+    DUMI_MAX_TENSORS = 512,
     DUMI_MAX_METADATA = 512,
     DUMI_MAX_RANK = 4,
     DUMI_MAX_HEADER = 1 << 24
 };
 
-typedef enum { DUMI_F32, DUMI_F64, DUMI_I64, DUMI_U8 } dumi_dtype;
+typedef enum {
+    DUMI_F32,
+    DUMI_F64,
+    DUMI_I64,
+    DUMI_U8,
+    DUMI_F16,
+    DUMI_BF16
+} dumi_dtype; /* half: not in models */
 
 typedef struct {
     const char *name;
@@ -91,11 +98,15 @@ dum_status dumi_writer_meta(dumi_model_writer *writer, const char *key, const ch
 /* Borrows data until dumi_writer_finish. cols 0: one dimension. */
 dum_status dumi_writer_tensor(dumi_model_writer *writer, const char *name, dumi_dtype dtype, int64_t rows,
                               int64_t cols, const void *data);
+/* The same of any shape. */
+dum_status dumi_writer_shaped(dumi_model_writer *writer, const char *name, dumi_dtype dtype, int32_t rank,
+                              const int64_t *shape, const void *data);
 /* The bytes of the file; the caller's to dumi_free. LIMIT where no reader would take so long a header. */
 dum_status dumi_writer_finish(dumi_model_writer *writer, unsigned char **bytes, size_t *size);
 
 typedef struct dumi_reader {
     dum_context *context;
+    bool foreign; /* safetensors of others: no metadata of ours, any order, gaps, half precision */
     int32_t tensors, metadata;
     dumi_tensor tensor[DUMI_MAX_TENSORS];  /* by name */
     dumi_metadata meta[DUMI_MAX_METADATA]; /* by key */
@@ -104,6 +115,9 @@ typedef struct dumi_reader {
 
 /* Checks all of the file: structure, version, checksums. `bytes` must outlive the reader. */
 dum_status dumi_reader_open(dum_context *context, const unsigned char *bytes, size_t size, dumi_reader **out);
+/* Any safetensors file: structure only. */
+dum_status dumi_reader_open_foreign(dum_context *context, const unsigned char *bytes, size_t size,
+                                    dumi_reader **out);
 void dumi_reader_close(dumi_reader *reader);
 /* The value of a key, or NULL. */
 const char *dumi_reader_meta(const dumi_reader *reader, const char *key);

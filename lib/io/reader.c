@@ -97,6 +97,23 @@ done:
     return status;
 }
 
+dum_status dumi_reader_open_foreign(dum_context *context, const unsigned char *bytes, size_t size,
+                                    dumi_reader **out)
+{
+    dumi_reader *reader;
+    *out = NULL;
+    DUMI_TRY(DUMI_NEW(context, reader, 1));
+    memset(reader, 0, sizeof *reader);
+    reader->context = context;
+    reader->foreign = true;
+    const dum_status status = dumi_header_parse(reader, bytes, size);
+    if (status == DUM_OK)
+        *out = reader;
+    else
+        dumi_reader_close(reader);
+    return status;
+}
+
 void dumi_reader_close(dumi_reader *reader)
 {
     if (reader == NULL)

@@ -61,16 +61,17 @@ dum_status dumi_writer_meta(dumi_model_writer *writer, const char *key, const ch
     return DUM_OK;
 }
 
-dum_status dumi_writer_tensor(dumi_model_writer *writer, const char *name, dumi_dtype dtype, int64_t rows,
-                              int64_t cols, const void *data)
+dum_status dumi_writer_shaped(dumi_model_writer *writer, const char *name, dumi_dtype dtype, int32_t rank,
+                              const int64_t *shape, const void *data)
 {
     DUMI_REQUIRE(writer->tensors < DUMI_MAX_TENSORS, DUM_ERR_INTERNAL, "too many tensors");
-    const uint64_t most = SIZE_MAX / 8;
-    DUMI_REQUIRE(rows >= 0 && (uint64_t)rows <= most && cols >= 0 &&
-                     (uint64_t)rows <= most / (uint64_t)(cols > 0 ? cols : 1),
-                 DUM_ERR_INTERNAL, "tensor %.60s of %lld x %lld", name, (long long)rows, (long long)cols);
-    dumi_tensor t = {.dtype = dtype, .rank = cols > 0 ? 2 : 1, .shape = {rows, cols}, .data = data};
-    t.size = (size_t)rows * (size_t)(cols > 0 ? cols : 1) * dumi_dtype_size(dtype);
+    dumi_tensor t = {.dtype = dtype, .rank = rank, .data = data, .size = dumi_dtype_size(dtype)};
+    for (int32_t i = 0; i < rank; i++) {
+        DUMI_REQUIRE(shape[i] >= 0 && (shape[i] == 0 || t.size <= SIZE_MAX / 8 / (size_t)shape[i]),
+                     DUM_ERR_INTERNAL, "tensor %.60s has %lld of something", name, (long long)shape[i]);
+        t.shape[i] = shape[i];
+        t.size *= (size_t)shape[i];
+    }
     const int32_t at = dumi_header_place(name, writer->tensor, writer->tensors, sizeof t);
     dumi_tensor *to = writer->tensor + at;
     DUMI_REQUIRE(at == 0 || strcmp(to[-1].name, name) != 0, DUM_ERR_INTERNAL, "tensor %.60s twice", name);
@@ -79,6 +80,13 @@ dum_status dumi_writer_tensor(dumi_model_writer *writer, const char *name, dumi_
     *to = t;
     writer->tensors++;
     return DUM_OK;
+}
+
+dum_status dumi_writer_tensor(dumi_model_writer *writer, const char *name, dumi_dtype dtype, int64_t rows,
+                              int64_t cols, const void *data)
+{
+    const int64_t shape[] = {rows, cols};
+    return dumi_writer_shaped(writer, name, dtype, cols > 0 ? 2 : 1, shape, data);
 }
 
 /* Text that grows; to NULL it only counts. */
