@@ -97,7 +97,7 @@ static float *put(dumi_model_writer *writer, const variant *v, const char *name,
         memcpy(&at[i], &bits, sizeof bits);
         narrow[i] = (uint16_t)(bits >> 16);
         if (norm && strstr(name, ".weight") != NULL) /* near 1: float16 has these bits, too */
-            narrow[i] = (uint16_t)((bits >> 23 == 127 ? 15 : 14) << 10 | (bits >> 13 & 1023));
+            narrow[i] = (uint16_t)((bits >> 23 == 127 ? 15u : 14u) << 10 | (bits >> 13 & 1023u));
     }
     if (v->poison != 0 && strcmp(name, "conv1.weight") == 0)
         at[5] = v->poison;

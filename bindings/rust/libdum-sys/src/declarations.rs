@@ -9,6 +9,7 @@ pub const DUM_VERSION_PATCH: u32 = 0;
 pub const DUM_VERSION: &[u8; 6usize] = b"0.1.0\0";
 pub type __uint8_t = ::std::os::raw::c_uchar;
 pub type __int32_t = ::std::os::raw::c_int;
+pub type __uint32_t = ::std::os::raw::c_uint;
 pub type __int64_t = ::std::os::raw::c_long;
 pub type __uint64_t = ::std::os::raw::c_ulong;
 pub const DUM_OK: dum_status = 0;
@@ -152,6 +153,7 @@ pub const DUM_LOG_IMPUTED: _bindgen_ty_2 = 3;
 pub const DUM_LOG_RESERVOIR: _bindgen_ty_2 = 4;
 pub const DUM_LOG_IGNORED: _bindgen_ty_2 = 5;
 pub const DUM_LOG_CHECKPOINT: _bindgen_ty_2 = 6;
+pub const DUM_LOG_IMPORT: _bindgen_ty_2 = 7;
 pub type _bindgen_ty_2 = u32;
 pub type dum_log_fn = ::std::option::Option<
     unsafe extern "C" fn(
@@ -376,6 +378,17 @@ extern "C" {
 }
 extern "C" {
     #[must_use]
+    pub fn dum_dataset_from_bytes(
+        context: *mut dum_context,
+        data: *const u8,
+        rows: i64,
+        cols: i32,
+        row_stride: i64,
+        out: *mut *mut dum_dataset,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
     pub fn dum_dataset_from_npy(
         context: *mut dum_context,
         path: *const ::std::os::raw::c_char,
@@ -425,6 +438,204 @@ extern "C" {
 }
 extern "C" {
     pub fn dum_dataset_feature_name(dataset: *const dum_dataset, col: i32) -> *const ::std::os::raw::c_char;
+}
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct dum_augment_options {
+    pub struct_size: usize,
+    pub crop_min: f64,
+    pub crop_max: f64,
+    pub flip: f64,
+    pub jitter: f64,
+    pub brightness: f64,
+    pub contrast: f64,
+    pub saturation: f64,
+    pub hue: f64,
+    pub grey: f64,
+    pub blur: f64,
+}
+#[test]
+fn bindgen_test_layout_dum_augment_options() {
+    assert_eq!(
+        ::std::mem::size_of::<dum_augment_options>(),
+        88usize,
+        concat!("Size of: ", stringify!(dum_augment_options))
+    );
+    assert_eq!(
+        ::std::mem::align_of::<dum_augment_options>(),
+        8usize,
+        concat!("Alignment of ", stringify!(dum_augment_options))
+    );
+    fn test_field_struct_size() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).struct_size) as usize - ptr as usize
+            },
+            0usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(struct_size))
+        );
+    }
+    test_field_struct_size();
+    fn test_field_crop_min() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).crop_min) as usize - ptr as usize
+            },
+            8usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(crop_min))
+        );
+    }
+    test_field_crop_min();
+    fn test_field_crop_max() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).crop_max) as usize - ptr as usize
+            },
+            16usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(crop_max))
+        );
+    }
+    test_field_crop_max();
+    fn test_field_flip() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).flip) as usize - ptr as usize
+            },
+            24usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(flip))
+        );
+    }
+    test_field_flip();
+    fn test_field_jitter() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).jitter) as usize - ptr as usize
+            },
+            32usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(jitter))
+        );
+    }
+    test_field_jitter();
+    fn test_field_brightness() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).brightness) as usize - ptr as usize
+            },
+            40usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(brightness))
+        );
+    }
+    test_field_brightness();
+    fn test_field_contrast() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).contrast) as usize - ptr as usize
+            },
+            48usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(contrast))
+        );
+    }
+    test_field_contrast();
+    fn test_field_saturation() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).saturation) as usize - ptr as usize
+            },
+            56usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(saturation))
+        );
+    }
+    test_field_saturation();
+    fn test_field_hue() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).hue) as usize - ptr as usize
+            },
+            64usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(hue))
+        );
+    }
+    test_field_hue();
+    fn test_field_grey() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).grey) as usize - ptr as usize
+            },
+            72usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(grey))
+        );
+    }
+    test_field_grey();
+    fn test_field_blur() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_augment_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).blur) as usize - ptr as usize
+            },
+            80usize,
+            concat!("Offset of field: ", stringify!(dum_augment_options), "::", stringify!(blur))
+        );
+    }
+    test_field_blur();
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_image_augment(
+        context: *mut dum_context,
+        options: *const dum_augment_options,
+        height: i32,
+        width: i32,
+        channels: i32,
+        images: *const f32,
+        rows: i64,
+        row_stride: i64,
+        seed: u64,
+        view: u32,
+        out: *mut f32,
+    ) -> dum_status;
+}
+extern "C" {
+    pub fn dum_corruption_count() -> i32;
+}
+extern "C" {
+    pub fn dum_corruption_name(index: i32) -> *const ::std::os::raw::c_char;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_image_corrupt(
+        context: *mut dum_context,
+        name: *const ::std::os::raw::c_char,
+        severity: i32,
+        seed: u64,
+        height: i32,
+        width: i32,
+        channels: i32,
+        images: *const f32,
+        rows: i64,
+        row_stride: i64,
+        out: *mut f32,
+    ) -> dum_status;
 }
 pub const DUM_PARAM_INTEGER: _bindgen_ty_3 = 1;
 pub const DUM_PARAM_REAL: _bindgen_ty_3 = 2;
@@ -587,41 +798,6 @@ impl Default for dum_param_info {
     }
 }
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
-pub struct dum_encoder {
-    _unused: [u8; 0],
-}
-extern "C" {
-    #[must_use]
-    pub fn dum_encoder_create(
-        context: *mut dum_context,
-        kind: *const ::std::os::raw::c_char,
-        out: *mut *mut dum_encoder,
-    ) -> dum_status;
-}
-extern "C" {
-    pub fn dum_encoder_destroy(encoder: *mut dum_encoder);
-}
-extern "C" {
-    pub fn dum_encoder_embedding_cols(encoder: *const dum_encoder, cols: i32) -> i32;
-}
-extern "C" {
-    #[must_use]
-    pub fn dum_encoder_embed(
-        encoder: *const dum_encoder,
-        data: *const f32,
-        rows: i64,
-        cols: i32,
-        row_stride: i64,
-        out: *mut f32,
-    ) -> dum_status;
-}
-#[repr(C)]
-#[derive(Debug, Copy, Clone)]
-pub struct dum_head {
-    _unused: [u8; 0],
-}
-#[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct dum_progress {
     pub struct_size: usize,
@@ -769,12 +945,13 @@ pub struct dum_fit_options {
     pub reserved: i32,
     pub resume_from: *const ::std::os::raw::c_void,
     pub resume_size: usize,
+    pub labels: *const i32,
 }
 #[test]
 fn bindgen_test_layout_dum_fit_options() {
     assert_eq!(
         ::std::mem::size_of::<dum_fit_options>(),
-        96usize,
+        104usize,
         concat!("Size of: ", stringify!(dum_fit_options))
     );
     assert_eq!(
@@ -950,6 +1127,18 @@ fn bindgen_test_layout_dum_fit_options() {
         );
     }
     test_field_resume_size();
+    fn test_field_labels() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_fit_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).labels) as usize - ptr as usize
+            },
+            96usize,
+            concat!("Offset of field: ", stringify!(dum_fit_options), "::", stringify!(labels))
+        );
+    }
+    test_field_labels();
 }
 impl Default for dum_fit_options {
     fn default() -> Self {
@@ -959,6 +1148,165 @@ impl Default for dum_fit_options {
             s.assume_init()
         }
     }
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct dum_encoder {
+    _unused: [u8; 0],
+}
+extern "C" {
+    pub fn dum_encoder_kind_count() -> i32;
+}
+extern "C" {
+    pub fn dum_encoder_kind_name(index: i32) -> *const ::std::os::raw::c_char;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_create(
+        context: *mut dum_context,
+        kind: *const ::std::os::raw::c_char,
+        out: *mut *mut dum_encoder,
+    ) -> dum_status;
+}
+pub type dum_embed_fn = ::std::option::Option<
+    unsafe extern "C" fn(
+        user: *mut ::std::os::raw::c_void,
+        data: *const f32,
+        rows: i64,
+        cols: i32,
+        row_stride: i64,
+        out: *mut f32,
+    ) -> i32,
+>;
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_from_callback(
+        context: *mut dum_context,
+        cols: i32,
+        embedding_cols: i32,
+        embed: dum_embed_fn,
+        user: *mut ::std::os::raw::c_void,
+        out: *mut *mut dum_encoder,
+    ) -> dum_status;
+}
+extern "C" {
+    pub fn dum_encoder_destroy(encoder: *mut dum_encoder);
+}
+extern "C" {
+    pub fn dum_encoder_kind(encoder: *const dum_encoder) -> *const ::std::os::raw::c_char;
+}
+extern "C" {
+    pub fn dum_encoder_param_count() -> i32;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_param_get(index: i32, info: *mut dum_param_info) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_set_number(
+        encoder: *mut dum_encoder,
+        name: *const ::std::os::raw::c_char,
+        value: f64,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_set_text(
+        encoder: *mut dum_encoder,
+        name: *const ::std::os::raw::c_char,
+        value: *const ::std::os::raw::c_char,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_get_number(
+        encoder: *const dum_encoder,
+        name: *const ::std::os::raw::c_char,
+        value: *mut f64,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_get_text(
+        encoder: *const dum_encoder,
+        name: *const ::std::os::raw::c_char,
+        value: *mut *const ::std::os::raw::c_char,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_fit(
+        encoder: *mut dum_encoder,
+        data: *const dum_dataset,
+        options: *const dum_fit_options,
+    ) -> dum_status;
+}
+extern "C" {
+    pub fn dum_encoder_cols(encoder: *const dum_encoder) -> i32;
+}
+extern "C" {
+    pub fn dum_encoder_embedding_cols(encoder: *const dum_encoder, cols: i32) -> i32;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_embed(
+        encoder: *const dum_encoder,
+        data: *const f32,
+        rows: i64,
+        cols: i32,
+        row_stride: i64,
+        out: *mut f32,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_embed_dataset(
+        encoder: *const dum_encoder,
+        data: *const dum_dataset,
+        out: *mut f32,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_import(
+        encoder: *mut dum_encoder,
+        path: *const ::std::os::raw::c_char,
+        names: *const ::std::os::raw::c_char,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_export(encoder: *const dum_encoder, path: *const ::std::os::raw::c_char)
+        -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_knn_accuracy(
+        encoder: *const dum_encoder,
+        train: *const dum_dataset,
+        train_labels: *const i32,
+        test: *const dum_dataset,
+        test_labels: *const i32,
+        neighbours: i32,
+        accuracy: *mut f64,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_linear_accuracy(
+        encoder: *const dum_encoder,
+        train: *const dum_dataset,
+        train_labels: *const i32,
+        test: *const dum_dataset,
+        test_labels: *const i32,
+        accuracy: *mut f64,
+    ) -> dum_status;
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct dum_head {
+    _unused: [u8; 0],
 }
 extern "C" {
     #[must_use]
@@ -1631,6 +1979,18 @@ extern "C" {
 }
 extern "C" {
     #[must_use]
+    pub fn dum_encoder_save(encoder: *const dum_encoder, path: *const ::std::os::raw::c_char) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_load(
+        context: *mut dum_context,
+        path: *const ::std::os::raw::c_char,
+        out: *mut *mut dum_encoder,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
     pub fn dum_monitor_save(monitor: *const dum_monitor, path: *const ::std::os::raw::c_char) -> dum_status;
 }
 extern "C" {
@@ -1639,6 +1999,24 @@ extern "C" {
         context: *mut dum_context,
         path: *const ::std::os::raw::c_char,
         out: *mut *mut dum_monitor,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_save_memory(
+        encoder: *const dum_encoder,
+        buffer: *mut ::std::os::raw::c_void,
+        capacity: usize,
+        size: *mut usize,
+    ) -> dum_status;
+}
+extern "C" {
+    #[must_use]
+    pub fn dum_encoder_load_memory(
+        context: *mut dum_context,
+        buffer: *const ::std::os::raw::c_void,
+        size: usize,
+        out: *mut *mut dum_encoder,
     ) -> dum_status;
 }
 extern "C" {
