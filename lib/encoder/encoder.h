@@ -89,9 +89,12 @@ struct dum_encoder {
     dum_embed_fn embed;        /* of the host */
     void *user;
     int32_t cols, embedding_cols; /* of the callback */
+    dum_encoder *whole;           /* of a view: the one whose model it has */
 };
 
-dum_encoder *dumi_encoder_keep(dum_encoder *encoder);
+/* The encoder as it is now, with options of its own: what is below a scorer, which "output" of the host's handle must
+ * not change. Keeps a reference. */
+dum_status dumi_encoder_view(dum_encoder *encoder, dum_encoder **out);
 const char *dumi_encoder_kind_name(dumi_encoder_kind kind);
 /* Whether embeddings can be had; STATE where it is not fitted. */
 dum_status dumi_encoder_check(const dum_encoder *encoder);

@@ -181,11 +181,11 @@ dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder)
     DUMI_NOT_NULL(scorer);
     DUMI_NOT_NULL(encoder);
     DUMI_TRY(check_encoder(scorer, encoder));
-    dumi_encoder_keep(encoder);
+    dum_encoder *view = NULL;
+    if (encoder->kind != DUMI_IDENTITY)
+        DUMI_TRY(dumi_encoder_view(encoder, &view));
     dum_encoder_destroy(scorer->encoder);
-    scorer->encoder = encoder->kind == DUMI_IDENTITY ? NULL : encoder;
-    if (scorer->encoder == NULL)
-        dum_encoder_destroy(encoder);
+    scorer->encoder = view;
     return DUM_OK;
 }
 
@@ -342,7 +342,7 @@ dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data, const dum
     DUMI_NOT_NULL(scorer);
     DUMI_NOT_NULL(data);
     dum_fit_options own;
-    DUMI_TRY(dumi_read_struct("options", &own, sizeof own, sizeof own, options));
+    DUMI_TRY(dumi_read_struct("options", &own, sizeof own, offsetof(dum_fit_options, labels), options));
     dum_scorer made = *scorer;
     made.state = NULL;
     made.names = NULL;
