@@ -152,11 +152,11 @@ int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t cols)
         return cols;
     if (encoder->kind == DUMI_CALLBACK)
         return cols == encoder->cols ? encoder->embedding_cols : 0;
-    int32_t tensor, embedding;
+    dumi_output output;
     if (encoder->model == NULL || cols != encoder->model->cols ||
-        dumi_encoder_output(encoder, &tensor, &embedding) != DUM_OK)
+        dumi_encoder_output(encoder, &output) != DUM_OK)
         return 0;
-    return embedding;
+    return output.cols;
 }
 
 /* ---- Embedding ---------------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ static dum_encoder *make_encoder(dum_context *context, const char *objective, bo
     static const struct {
         const char *name;
         double value;
-    } numbers[] = {{"height", SIDE}, {"width", SIDE}, {"depth", 8}, {"units", 4}, {"projection", 6},
+    } numbers[] = {{"height", SIDE}, {"width", SIDE}, {"depth", 8},  {"units", 4}, {"projection", 6},
                    {"batch", 20},    {"epochs", 4},   {"jitter", 0}, {"grey", 0},  {"crop_min", 0.9}};
     dum_encoder *encoder;
     ck_ok(dum_encoder_create(context, "resnet", &encoder));
