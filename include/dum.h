@@ -326,7 +326,7 @@ typedef struct dum_fit_options {
     int32_t reserved;
     const void *resume_from; /* or go on from these bytes, which a checkpoint callback got; NULL: none */
     size_t resume_size;
-    /* Encoders with objective "supervised", and scorer "mds": the class of each row of the data, from 0 to 65535. Other
+    /* Encoders with objective "supervised", and scorers "mds" and "flow": the class of each row, from 0 to 65535. Other
      * scorers refuse them (ARGUMENT). Borrowed during fit. */
     const int32_t *labels;
 } dum_fit_options;
@@ -490,7 +490,7 @@ DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, cons
  * "ensemble": the weighted mean of others (Aggarwal & Sathe 2017);
  * out-of-distribution, on what an encoder puts out (in brackets: its option output; docs/ood.md): "msp" (logits; Hendrycks
  * & Gimpel 2017; odin: Liang et al. 2018), "energy" (logits; Liu et al. 2020), "mds" (features, stages; with
- * options.labels; Lee et al. 2018), "gram" (gram; Sastry & Oore 2020), "rotation" (rotation; Hendrycks et al. 2019), "vim"
+ * options.labels; Lee et al. 2018), "flow" (the same, labels or not; Zisselman & Tamar 2020), "gram" (gram; Sastry & Oore 2020), "rotation" (rotation; Hendrycks et al. 2019), "vim"
  * (joint; Wang et al. 2022). "gram" and "vim" on an encoder of the host, or none, need option classes. */
 typedef struct dum_scorer dum_scorer;
 

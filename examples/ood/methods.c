@@ -10,6 +10,7 @@ const method methods[] = {
     {"ODIN", "Liang et al. 2018", "msp", "odin", SUPERVISED, {"temperature=1000"}},
     {"Mahalanobis (features)", "Lee et al. 2018", "mds", "features", SUPERVISED, {NULL}},
     {"Mahalanobis (feature ensemble)", "Lee et al. 2018", "mds", "stages", SUPERVISED, {NULL}},
+    {"Residual flow", "Zisselman & Tamar 2020", "flow", "stages", SUPERVISED, {NULL}},
     {"Gram matrices", "Sastry & Oore 2020", "gram", "gram", SUPERVISED, {NULL}},
     {"Rotation prediction", "Hendrycks et al. 2019", "rotation", "rotation", ROTATION, {NULL}},
     {"Energy", "Liu et al. 2020", "energy", "logits", SUPERVISED, {NULL}},
@@ -59,7 +60,7 @@ static bool fit(const experiment *e, const method *by, dum_scorer *scorer)
     dum_encoder *encoder = e->encoder[by->encoder];
     dum_fit_options options;
     DUM_INIT(options);
-    if (strcmp(by->kind, "mds") == 0)
+    if (strcmp(by->kind, "mds") == 0 || strcmp(by->kind, "flow") == 0)
         options.labels = e->labels;
     if (!set_scorer(scorer, by->settings) ||
         (strcmp(by->kind, "dum") == 0 && !set_scorer(scorer, e->args->dum)))

@@ -4,8 +4,7 @@
  * & Wolf 2004), the least squared distance over the classes. On an encoder's output "stages" one such distance for each
  * stage, and their mean: the authors weigh them by a logistic regression on outliers, which are not known here, and
  * perturb the input, which is not done. */
-#include "linear/linear.h"
-#include "scorer/ellipsoid.h"
+#include "scorer/classes.h"
 
 #include <float.h>
 #include <math.h>
@@ -25,13 +24,6 @@ typedef struct {
 } mds;
 
 enum { PARTS = 1, MEANS, ROOTS };
-
-/* out = W x. */
-static void transform(int64_t d, const double *root, const double *x, double *out)
-{
-    for (int64_t i = 0; i < d; i++)
-        out[i] = dumi_dot_double((int32_t)i + 1, root + i * d, x);
-}
 
 static dum_status check(const mds *m)
 {
@@ -54,15 +46,8 @@ static dum_status ready(const double *values, void *state)
     (void)values;
     mds *m = state;
     DUMI_TRY(check(m));
-    const int64_t cols = m->head.sizes[DUMI_COLS];
-    DUMI_TRY(DUMI_NEW(m->head.context, m->centres, m->head.sizes[MEANS] * cols));
-    for (int64_t c = 0; c < m->head.sizes[MEANS]; c++) {
-        const double *root = m->roots;
-        for (int64_t p = 0, at = c * cols; p < m->head.sizes[PARTS]; at += m->parts[p++]) {
-            transform(m->parts[p], root, m->means + at, m->centres + at);
-            root += m->parts[p] * m->parts[p];
-        }
-    }
+    DUMI_TRY(DUMI_NEW(m->head.context, m->centres, m->head.sizes[MEANS] * m->head.sizes[DUMI_COLS]));
+    dumi_classes_centres(m->head.sizes[MEANS], m->head.sizes[PARTS], m->parts, m->means, m->roots, m->centres);
     return DUM_OK;
 }
 
@@ -82,96 +67,30 @@ static const dumi_layout layout = {
 
 /* ---- Fitting ------------------------------------------------------------------------------- */
 
-static dum_status check_fit(const dumi_fitting *f, int32_t *classes)
-{
-    *classes = 0;
-    DUMI_REQUIRE(f->labels != NULL, DUM_ERR_ARGUMENT,
-                 "options.labels is NULL, scorer mds needs the class of each row");
-    for (int64_t i = 0; i < f->count; i++)
-        *classes = f->labels[i] >= *classes ? f->labels[i] + 1 : *classes;
-    for (int32_t p = 0; p < f->part_count; p++)
-        DUMI_REQUIRE(f->parts[p] <= DUMI_MOST_COVARIANCE, DUM_ERR_LIMIT,
-                     "the data have %d columns, kinds with a covariance take %d at most", f->parts[p],
-                     DUMI_MOST_COVARIANCE);
-    return DUM_OK;
-}
-
-/* The means of the classes that have rows; place[c]: which of them is of class c, -1 none. Returns how many. */
-static int32_t number_classes(const dumi_fitting *f, int32_t classes, int64_t *rows, int32_t *place)
-{
-    int32_t found = 0;
-    memset(rows, 0, (size_t)classes * sizeof *rows);
-    for (int64_t i = 0; i < f->count; i++)
-        rows[f->labels[i]]++;
-    for (int32_t c = 0; c < classes; c++)
-        place[c] = rows[c] > 0 ? found++ : -1;
-    return found;
-}
-
-/* Rows become what is left of them without the mean of their class. */
-static void centre(const dumi_fitting *f, const int64_t *rows, const int32_t *place, mds *m)
-{
-    const int64_t d = f->cols;
-    memset(m->means, 0, (size_t)(m->head.sizes[MEANS] * d) * sizeof *m->means);
-    for (int64_t i = 0; i < f->count; i++)
-        for (int64_t j = 0; j < d; j++)
-            m->means[place[f->labels[i]] * d + j] += (double)f->rows[i * d + j] / (double)rows[f->labels[i]];
-    for (int64_t i = 0; i < f->count; i++)
-        for (int64_t j = 0; j < d; j++)
-            f->rows[i * d + j] = (float)((double)f->rows[i * d + j] - m->means[place[f->labels[i]] * d + j]);
-}
-
-static dum_status fit_parts(const dumi_fitting *f, mds *m, float *part, double *mean)
-{
-    double *root = m->roots;
-    for (int32_t p = 0, at = 0; p < f->part_count; at += f->parts[p++]) {
-        const int32_t d = f->parts[p];
-        m->parts[p] = d;
-        for (int64_t i = 0; i < f->count; i++)
-            memcpy(part + i * d, f->rows + i * f->cols + at, (size_t)d * sizeof *part);
-        DUMI_TRY(dumi_ellipsoid_fit(f->context, part, f->count, d, mean, root));
-        root += (int64_t)d * d;
-    }
-    return DUM_OK;
-}
-
-static dum_status build(const dumi_fitting *f, int32_t classes, int64_t *rows, int32_t *place, mds **out)
+static dum_status build(const dumi_fitting *f, const dumi_classes *classes, mds **out)
 {
     int64_t sizes[DUMI_STATE_SIZES] = {
-        [DUMI_COLS] = f->cols, [PARTS] = f->part_count, [MEANS] = number_classes(f, classes, rows, place)};
+        [DUMI_COLS] = f->cols, [PARTS] = f->part_count, [MEANS] = classes->count};
     for (int32_t p = 0; p < f->part_count; p++)
         sizes[ROOTS] += (int64_t)f->parts[p] * f->parts[p];
     DUMI_TRY(dumi_state_create(f->context, &layout, sizes, (void **)out));
-    centre(f, rows, place, *out);
-    float *part = NULL;
-    double *mean = NULL;
-    dum_status status;
-    DUMI_GO(DUMI_NEW(f->context, part, (size_t)f->count * (size_t)f->cols));
-    DUMI_GO(DUMI_NEW(f->context, mean, f->cols));
-    DUMI_GO(fit_parts(f, *out, part, mean));
-done:
-    dumi_free(f->context, part);
-    dumi_free(f->context, mean);
+    mds *m = *out;
+    const dum_status status = dumi_classes_fit(f, classes, m->parts, m->means, m->roots);
     if (status != DUM_OK)
-        dumi_state_destroy(*out);
+        dumi_state_destroy(m);
     return status;
 }
 
 static dum_status fit(dumi_fitting *f, void **state)
 {
-    int32_t classes, *place = NULL;
-    int64_t *rows = NULL;
+    dumi_classes classes;
     mds *made;
-    dum_status status;
-    DUMI_TRY(check_fit(f, &classes));
-    DUMI_GO(DUMI_NEW(f->context, rows, classes));
-    DUMI_GO(DUMI_NEW(f->context, place, classes));
-    DUMI_GO(build(f, classes, rows, place, &made));
-    status = dumi_state_ready(f->values, made, state);
-done:
-    dumi_free(f->context, rows);
-    dumi_free(f->context, place);
-    return status;
+    DUMI_REQUIRE(f->labels != NULL, DUM_ERR_ARGUMENT,
+                 "options.labels is NULL, scorer mds needs the class of each row");
+    DUMI_TRY(dumi_classes_create(f, &classes));
+    const dum_status status = build(f, &classes, &made);
+    dumi_classes_destroy(f->context, &classes);
+    return status == DUM_OK ? dumi_state_ready(f->values, made, state) : status;
 }
 
 /* ---- Scoring ------------------------------------------------------------------------------- */
@@ -182,7 +101,7 @@ static double distance(const mds *m, int64_t at, int64_t d, const double *root, 
     double x[DUMI_MOST_COVARIANCE], w[DUMI_MOST_COVARIANCE], least = DBL_MAX;
     for (int64_t j = 0; j < d; j++)
         x[j] = (double)row[at + j];
-    transform(d, root, x, w);
+    dumi_transform(d, root, x, w);
     for (int64_t c = 0; c < m->head.sizes[MEANS]; c++) {
         const double *centre_of = m->centres + c * m->head.sizes[DUMI_COLS] + at;
         double square = 0;

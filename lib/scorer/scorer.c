@@ -4,13 +4,13 @@
 
 /* The registry: a new kind is one line here and one file. */
 static const dumi_scorer_kind *const kinds[] = {
-    &dumi_scorer_dum,      &dumi_scorer_abod,        &dumi_scorer_autoencoder, &dumi_scorer_copod,
-    &dumi_scorer_deepsvdd, &dumi_scorer_ecod,        &dumi_scorer_eif,         &dumi_scorer_elliptic,
-    &dumi_scorer_energy,   &dumi_scorer_ensemble,    &dumi_scorer_gram,        &dumi_scorer_hbos,
-    &dumi_scorer_iforest,  &dumi_scorer_kde,         &dumi_scorer_knn,         &dumi_scorer_lesinn,
-    &dumi_scorer_lof,      &dumi_scorer_mahalanobis, &dumi_scorer_mds,         &dumi_scorer_msp,
-    &dumi_scorer_ocsvm,    &dumi_scorer_pca,         &dumi_scorer_repen,       &dumi_scorer_rotation,
-    &dumi_scorer_sp,       &dumi_scorer_vim,
+    &dumi_scorer_dum,      &dumi_scorer_abod,     &dumi_scorer_autoencoder, &dumi_scorer_copod,
+    &dumi_scorer_deepsvdd, &dumi_scorer_ecod,     &dumi_scorer_eif,         &dumi_scorer_elliptic,
+    &dumi_scorer_energy,   &dumi_scorer_ensemble, &dumi_scorer_flow,        &dumi_scorer_gram,
+    &dumi_scorer_hbos,     &dumi_scorer_iforest,  &dumi_scorer_kde,         &dumi_scorer_knn,
+    &dumi_scorer_lesinn,   &dumi_scorer_lof,      &dumi_scorer_mahalanobis, &dumi_scorer_mds,
+    &dumi_scorer_msp,      &dumi_scorer_ocsvm,    &dumi_scorer_pca,         &dumi_scorer_repen,
+    &dumi_scorer_rotation, &dumi_scorer_sp,       &dumi_scorer_vim,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -264,7 +264,7 @@ done:
 static dum_status check_labels(const dumi_scorer_kind *kind, const dum_dataset *data, const int32_t *labels)
 {
     DUMI_REQUIRE(labels == NULL || kind->labels, DUM_ERR_ARGUMENT,
-                 "options.labels is for encoders and scorer mds, scorer %s takes none", kind->name);
+                 "options.labels is for encoders, scorers mds and flow; scorer %s takes none", kind->name);
     for (int64_t i = 0; i < data->rows && labels != NULL; i++)
         DUMI_REQUIRE(labels[i] >= 0 && labels[i] < 65536, DUM_ERR_ARGUMENT,
                      "options.labels[%lld] is %d, expected 0 to 65535", (long long)i, labels[i]);

@@ -49,7 +49,7 @@ static dum_scorer *make_scorer(dum_context *context, int kind)
                  {"repen", "samples", 9},      {"repen", "steps", 20},    {"repen", "batch", 16},
                  {"autoencoder", "epochs", 3}, {"deepsvdd", "epochs", 3}, {"deepsvdd", "width", 8},
                  {"kde", "features", 32},      {"elliptic", "starts", 4}, {"vim", "classes", 2},
-                 {"gram", "classes", 2}};
+                 {"gram", "classes", 2},       {"flow", "width", 8},      {"flow", "epochs", 2}};
     dum_scorer *scorer;
     ck_ok(dum_scorer_create(context, dum_scorer_kind_name(kind), &scorer));
     for (size_t i = 0; i < sizeof small / sizeof small[0]; i++)
@@ -66,7 +66,7 @@ static dum_fit_options classes_for(const dum_scorer *scorer)
     DUM_INIT(options);
     for (int i = 0; i < ROWS; i++)
         labels[i] = i % 2;
-    if (strcmp(dum_scorer_kind(scorer), "mds") == 0)
+    if (strcmp(dum_scorer_kind(scorer), "mds") == 0 || strcmp(dum_scorer_kind(scorer), "flow") == 0)
         options.labels = labels;
     return options;
 }
@@ -277,7 +277,7 @@ END_TEST
 /* But those that read what an encoder puts out. */
 START_TEST(ensembles_take_every_kind)
 {
-    static const char *const apart[] = {"ensemble", "energy", "gram", "mds", "msp", "rotation", "vim"};
+    static const char *const apart[] = {"ensemble", "energy", "flow", "gram", "mds", "msp", "rotation", "vim"};
     dum_context *context = open_context(NULL, 1, NULL);
     dum_scorer *scorer;
     double weight;

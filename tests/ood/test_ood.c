@@ -304,6 +304,7 @@ static const struct {
     {"mds", NULL, 0, "unit", 0, OOD_FEATURES, ood_mds_unit},
     {"mahalanobis", NULL, 0, "unit", 0, OOD_FEATURES, ood_ssd},
     {"knn", "neighbours", 5, "unit", 0, OOD_FEATURES, ood_knn_unit},
+    {"flow", "couplings", 0, "none", 0, OOD_FEATURES, ood_flow_0},
     {"vim", "classes", OOD_CLASSES, NULL, 0, JOINT, ood_vim},
     {"gram", "classes", OOD_CLASSES, NULL, 0, JOINT, ood_gram},
     {"rotation", NULL, 0, NULL, -1, 16 + OOD_CLASSES, ood_rotation},
@@ -326,7 +327,7 @@ START_TEST(reference_values)
         ck_ok(dum_scorer_set_number(scorer, known[_i].option, known[_i].value));
     if (known[_i].scaling != NULL)
         ck_ok(dum_scorer_set_text(scorer, "scaling", known[_i].scaling));
-    if (strcmp(known[_i].kind, "mds") == 0)
+    if (strcmp(known[_i].kind, "mds") == 0 || strcmp(known[_i].kind, "flow") == 0)
         options.labels = ood_labels;
     ck_ok(dum_dataset_from_memory(context, turned ? ood_turned : ood_train + first,
                                   turned ? OOD_TEST : OOD_TRAIN, known[_i].cols, stride, &data));
@@ -340,17 +341,91 @@ START_TEST(reference_values)
 }
 END_TEST
 
+/* ---- The flow ------------------------------------------------------------------------------ */
+
+enum { BANANA = 600, GRID = 160 };
+
+/* A parabola with noise: no Gaussian. */
+static void make_banana(uint64_t seed, float *rows)
+{
+    dumi_rng rng;
+    dumi_rng_init(&rng, seed, 99, 0);
+    for (int i = 0; i < BANANA; i++) {
+        const double x = dumi_rng_normal(&rng);
+        rows[2 * i] = (float)x;
+        rows[2 * i + 1] = (float)(x * x + 0.3 * dumi_rng_normal(&rng));
+    }
+}
+
+static dum_scorer *fit_flow(dum_context *context, const float *rows, double couplings)
+{
+    dum_scorer *scorer;
+    dum_dataset *data;
+    ck_ok(dum_scorer_create(context, "flow", &scorer));
+    ck_ok(dum_scorer_set_number(scorer, "couplings", couplings));
+    ck_ok(dum_scorer_set_number(scorer, "width", 24));
+    ck_ok(dum_scorer_set_number(scorer, "epochs", 60));
+    ck_ok(dum_scorer_set_number(scorer, "rate", 0.003));
+    ck_ok(dum_dataset_from_memory(context, rows, BANANA, 2, 0, &data));
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    dum_dataset_destroy(data);
+    return scorer;
+}
+
+/* The integral of exp(-score) over the plane. */
+static double mass(const dum_scorer *scorer)
+{
+    float points[2 * GRID];
+    double scores[GRID], sum = 0;
+    for (int y = 0; y < GRID; y++) {
+        for (int x = 0; x < GRID; x++) {
+            points[2 * x] = -10 + 20.0f * ((float)x + 0.5f) / GRID;
+            points[2 * x + 1] = -8 + 24.0f * ((float)y + 0.5f) / GRID;
+        }
+        ck_ok(dum_scorer_score(scorer, points, GRID, 2, 0, scores));
+        for (int x = 0; x < GRID; x++)
+            sum += exp(-scores[x]) * (20.0 / GRID) * (24.0 / GRID);
+    }
+    return sum;
+}
+
+static double mean_score(const dum_scorer *scorer, const float *rows)
+{
+    double scores[BANANA], sum = 0;
+    ck_ok(dum_scorer_score(scorer, rows, BANANA, 2, 0, scores));
+    for (int i = 0; i < BANANA; i++)
+        sum += scores[i] / BANANA;
+    return sum;
+}
+
+/* Couplings move mass about but make none, and put it where new rows are: 0.3 less of them than a Gaussian leaves. */
+START_TEST(flow_is_a_density)
+{
+    static float rows[2 * BANANA], others[2 * BANANA];
+    make_banana(1, rows);
+    make_banana(2, others);
+    dum_context *context = open_context(1, NULL);
+    dum_scorer *plain = fit_flow(context, rows, 0), *flow = fit_flow(context, rows, 4);
+    ck_assert_double_eq_tol(mass(flow), mass(plain), 0.01 * mass(plain));
+    ck_assert_double_lt(mean_score(flow, others), mean_score(plain, others) - 0.3);
+    dum_scorer_destroy(plain);
+    dum_scorer_destroy(flow);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* ---- Scorers on an encoder ----------------------------------------------------------------- */
 
 static const struct {
     const char *kind, *output, *scaling;
     double temperature;
     bool finds; /* noise, also on so small a network */
-} pairs[] = {{"msp", "logits", NULL, 0, false},    {"msp", "odin", NULL, 1000, false},
-             {"energy", "logits", NULL, 0, false}, {"mds", "stages", "none", 0, true},
-             {"mds", "features", "unit", 0, true}, {"vim", "joint", NULL, 0, true},
-             {"gram", "gram", NULL, 0, true},      {"mahalanobis", "features", "unit", 0, true},
-             {"knn", "features", "unit", 0, true}, {"rotation", "rotation", NULL, 0, false}};
+} pairs[] = {{"msp", "logits", NULL, 0, false},     {"msp", "odin", NULL, 1000, false},
+             {"energy", "logits", NULL, 0, false},  {"mds", "stages", "none", 0, true},
+             {"mds", "features", "unit", 0, true},  {"vim", "joint", NULL, 0, true},
+             {"gram", "gram", NULL, 0, true},       {"flow", "stages", "none", 0, true},
+             {"flow", "features", "unit", 0, true}, {"mahalanobis", "features", "unit", 0, true},
+             {"knn", "features", "unit", 0, true},  {"rotation", "rotation", NULL, 0, false}};
 enum { PAIRS = sizeof pairs / sizeof pairs[0] };
 
 static dum_scorer *fit_pair(dum_context *context, int pair, dum_encoder *encoder, double holdout)
@@ -358,7 +433,7 @@ static dum_scorer *fit_pair(dum_context *context, int pair, dum_encoder *encoder
     dum_scorer *scorer;
     dum_fit_options options;
     DUM_INIT(options);
-    if (strcmp(pairs[pair].kind, "mds") == 0)
+    if (strcmp(pairs[pair].kind, "mds") == 0 || strcmp(pairs[pair].kind, "flow") == 0)
         options.labels = labels;
     dum_dataset *data = all_images(context);
     ck_ok(dum_scorer_create(context, pairs[pair].kind, &scorer));
@@ -545,6 +620,7 @@ int main(void)
     tcase_add_test(cases, perturbation);
     tcase_add_loop_test(cases, same_bits_of_outputs, 0, OUTPUTS);
     tcase_add_loop_test(cases, reference_values, 0, KNOWN);
+    tcase_add_test(cases, flow_is_a_density);
     tcase_add_loop_test(cases, on_an_encoder, 0, PAIRS);
     tcase_add_test(cases, mean_of_stages);
     tcase_add_test(cases, bad_input);

@@ -53,7 +53,7 @@ with tempfile.TemporaryDirectory() as folder:
     assert len(lines) == 2 + len(found["results"]) and found["train_rows"] == 60, lines
     assert {(r["set"], r["distance"]) for r in found["results"]} == {('no"ise', "near"), ("grey", "far")}
     assert {r["encoder"] for r in found["results"]} == {"supervised", "rotation", "simclr"}
-    assert {"msp", "energy", "mds", "gram", "rotation", "vim", "knn", "mahalanobis", "dum"} <= \
+    assert {"msp", "energy", "mds", "flow", "gram", "rotation", "vim", "knn", "mahalanobis", "dum"} <= \
         {r["scorer"] for r in found["results"]}
     for r in found["results"]:
         for name in ("auroc", "average_precision", "fpr95"):
