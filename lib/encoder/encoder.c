@@ -79,10 +79,20 @@ dum_status dumi_encoder_create_lacking(dum_context *context, int32_t cols, int32
     return DUM_OK;
 }
 
-dum_encoder *dumi_encoder_keep(dum_encoder *encoder)
+dum_status dumi_encoder_view(dum_encoder *encoder, dum_encoder **out)
 {
+    dum_encoder *view;
+    DUMI_TRY(create(encoder->context, encoder->kind, &view));
+    memcpy(view->values, encoder->values, sizeof view->values);
+    view->model = encoder->model;
+    view->embed = encoder->embed;
+    view->user = encoder->user;
+    view->cols = encoder->cols;
+    view->embedding_cols = encoder->embedding_cols;
+    view->whole = encoder;
     atomic_fetch_add_explicit(&encoder->references, 1, memory_order_relaxed);
-    return encoder;
+    *out = view;
+    return DUM_OK;
 }
 
 void dum_encoder_destroy(dum_encoder *encoder)
@@ -90,7 +100,10 @@ void dum_encoder_destroy(dum_encoder *encoder)
     if (encoder == NULL || atomic_fetch_sub_explicit(&encoder->references, 1, memory_order_acq_rel) != 1)
         return;
     dum_context *context = encoder->context;
-    dumi_encoder_model_destroy(encoder->model);
+    if (encoder->whole != NULL)
+        dum_encoder_destroy(encoder->whole);
+    else
+        dumi_encoder_model_destroy(encoder->model);
     dumi_free(context, encoder);
     dum_context_destroy(context);
 }
@@ -139,11 +152,11 @@ int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t cols)
         return cols;
     if (encoder->kind == DUMI_CALLBACK)
         return cols == encoder->cols ? encoder->embedding_cols : 0;
-    int32_t tensor, embedding;
+    dumi_output output;
     if (encoder->model == NULL || cols != encoder->model->cols ||
-        dumi_encoder_output(encoder, &tensor, &embedding) != DUM_OK)
+        dumi_encoder_output(encoder, &output) != DUM_OK)
         return 0;
-    return embedding;
+    return output.cols;
 }
 
 /* ---- Embedding ---------------------------------------------------------------------------- */

@@ -39,8 +39,9 @@ class ABOD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     neighbours : 2 to 1000; default 5
         between which angles are taken, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
@@ -56,7 +57,7 @@ class ABOD(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         neighbours: int = 5,
         identical: Literal["leave-out", "count"] = "leave-out",
         contamination: float | Literal["auto"] = "auto",
@@ -77,8 +78,9 @@ class AutoEncoder(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     hidden1 : 0 to 1024; default 16
         units of this hidden layer; 0: there is none
     hidden2 : 0 to 1024; default 8
@@ -113,7 +115,7 @@ class AutoEncoder(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
         hidden1: int = 16,
         hidden2: int = 8,
         hidden3: int = 8,
@@ -179,8 +181,9 @@ class DeepSVDD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     layers : 0 to 8; default 2
         hidden layers
     width : 1 to 1024; default 64
@@ -207,7 +210,7 @@ class DeepSVDD(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
         layers: int = 2,
         width: int = 64,
         outputs: int = 32,
@@ -406,8 +409,9 @@ class ExtendedIsolationForest(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     trees : 1 to 10000; default 100
         of the forest
     sample : 2 to 65536; default 256
@@ -425,7 +429,7 @@ class ExtendedIsolationForest(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         trees: int = 100,
         sample: int = 256,
         seed: int = 0,
@@ -485,8 +489,9 @@ class Ensemble(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "zscore"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "zscore"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     combine : "rank", "zscore"; default "rank"
         scores by their share of training scores below, or in their deviations
     seed : 0 to 9.0072e+15; default 0
@@ -539,7 +544,7 @@ class Ensemble(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "zscore",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "zscore",
         combine: Literal["rank", "zscore"] = "rank",
         seed: int = 0,
         abod: float = 0.0,
@@ -673,8 +678,9 @@ class KDE(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     features : 16 to 4096; default 1024
         random ones; the kernel is off by about 1 / sqrt(features)
     bandwidth : 0 to 1e+30; default 0.0
@@ -691,7 +697,7 @@ class KDE(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         features: int = 1024,
         bandwidth: float = 0.0,
         seed: int = 0,
@@ -714,8 +720,9 @@ class KNN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     neighbours : 1 to 100000; default 5
         how many, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
@@ -733,7 +740,7 @@ class KNN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         neighbours: int = 5,
         identical: Literal["leave-out", "count"] = "leave-out",
         method: Literal["largest", "mean", "median"] = "largest",
@@ -756,8 +763,9 @@ class LeSiNN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     sample : 1 to 1e+06; default 8
         rows of each sample, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
@@ -774,7 +782,7 @@ class LeSiNN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         sample: int = 8,
         seed: int = 0,
         samples: int = 50,
@@ -797,8 +805,9 @@ class LOF(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     neighbours : 1 to 10000; default 20
         how many make a neighbourhood, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
@@ -815,7 +824,7 @@ class LOF(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         neighbours: int = 20,
         identical: Literal["leave-out", "count"] = "leave-out",
         contamination: float | Literal["auto"] = "auto",
@@ -836,8 +845,9 @@ class Mahalanobis(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -848,7 +858,7 @@ class Mahalanobis(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -865,8 +875,9 @@ class OneClassSVM(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     nu : 1e-09 to 1; default 0.5
         at most this share of the training rows lies outside, and at least this share are support vectors
     gamma : 0 to 1e+100; default 0.0
@@ -888,7 +899,7 @@ class OneClassSVM(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         nu: float = 0.5,
         gamma: float = 0.0,
         tolerance: float = 0.001,
@@ -915,8 +926,9 @@ class PCA(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     components : 0 to 4095; default 0
         that explain a row, columns - 1 at most; 0: as many as option variance asks for
     variance : 0.01 to 1; default 0.9
@@ -931,7 +943,7 @@ class PCA(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         components: int = 0,
         variance: float = 0.9,
         contamination: float | Literal["auto"] = "auto",
@@ -952,8 +964,9 @@ class REPEN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     outputs : 1 to 1024; default 20
         columns of the representation
     sample : 1 to 65536; default 8
@@ -980,7 +993,7 @@ class REPEN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
         outputs: int = 20,
         sample: int = 8,
         samples: int = 50,
@@ -1013,8 +1026,9 @@ class SamplingDistance(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     sample : 1 to 1e+06; default 20
         rows, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
@@ -1029,7 +1043,7 @@ class SamplingDistance(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         sample: int = 20,
         seed: int = 0,
         contamination: float | Literal["auto"] = "auto",
