@@ -506,7 +506,8 @@ DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, cons
  * "ensemble": the weighted mean of others (Aggarwal & Sathe 2017);
  * out-of-distribution, on what an encoder puts out (in brackets: its option output; docs/ood.md): "msp" (logits; Hendrycks
  * & Gimpel 2017; odin: Liang et al. 2018), "energy" (logits; Liu et al. 2020), "mds" (features, stages; with
- * options.labels; Lee et al. 2018), "flow" (the same, labels or not; Zisselman & Tamar 2020), "gram" (gram; Sastry & Oore 2020), "rotation" (rotation; Hendrycks et al. 2019), "vim"
+ * options.labels; Lee et al. 2018), "flow" (the same, labels or not; Zisselman & Tamar 2020), "gram" (gram; Sastry & Oore 2020), "rotation" (rotation; Hendrycks et al. 2019),
+ * "uncertainty" (uncertainty; Zhang et al. 2021), "vim"
  * (joint; Wang et al. 2022). "gram" and "vim" on an encoder of the host, or none, need option classes. */
 typedef struct dum_scorer dum_scorer;
 

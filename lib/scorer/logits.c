@@ -3,6 +3,7 @@
  * "msp" (Hendrycks & Gimpel 2017, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural
  * Networks"): minus the largest softmax; on output "odin" with temperature 1000 it is ODIN (Liang et al. 2018).
  * "energy" (Liu et al. 2020, "Energy-based Out-of-distribution Detection", Eq. 4): -T log sum exp(logits / T).
+ * "uncertainty" (Zhang et al. 2021, "Temperature as Uncertainty in Contrastive Learning"): the first column.
  * "rotation" (Hendrycks et al. 2019, "Using Self-Supervised Learning Can Improve Model Robustness and Uncertainty",
  * section 5, as their program has it): how badly four turned copies are told, less how far the softmax of the classes
  * is from uniform. */
@@ -31,6 +32,12 @@ static const dumi_param
 static const dumi_param *logit_param(int32_t index)
 {
     return index == DUMI_SCORER_HOLDOUT ? &dumi_scorer_holdout : &temperature;
+}
+
+static const dumi_param *uncertainty_param(int32_t index)
+{
+    (void)index;
+    return &dumi_scorer_holdout;
 }
 
 static const dumi_param *rotation_param(int32_t index)
@@ -125,6 +132,13 @@ static double energy_row(const void *state, const float *row, float *parts)
     return -r->value * (most + sum);
 }
 
+static double uncertainty_row(const void *state, const float *row, float *parts)
+{
+    (void)state;
+    (void)parts;
+    return (double)row[0];
+}
+
 static double rotation_row(const void *state, const float *row, float *parts)
 {
     (void)parts;
@@ -173,4 +187,14 @@ const dumi_scorer_kind dumi_scorer_rotation = {
     .layout = &layout_rotation,
     .row = rotation_row,
     .row_cost = 40,
+};
+
+const dumi_scorer_kind dumi_scorer_uncertainty = {
+    .name = "uncertainty",
+    .params = {"scorer uncertainty", DUMI_SCORER_PARAMS, uncertainty_param},
+    .outputs = DUMI_OUTPUT(UNCERTAINTY),
+    .fit_rows = fit,
+    .layout = &layout,
+    .row = uncertainty_row,
+    .row_cost = 1,
 };

@@ -10,7 +10,7 @@ static const dumi_scorer_kind *const kinds[] = {
     &dumi_scorer_hbos,     &dumi_scorer_iforest,  &dumi_scorer_kde,         &dumi_scorer_knn,
     &dumi_scorer_lesinn,   &dumi_scorer_lof,      &dumi_scorer_mahalanobis, &dumi_scorer_mds,
     &dumi_scorer_msp,      &dumi_scorer_ocsvm,    &dumi_scorer_pca,         &dumi_scorer_repen,
-    &dumi_scorer_rotation, &dumi_scorer_sp,       &dumi_scorer_vim,
+    &dumi_scorer_rotation, &dumi_scorer_sp,       &dumi_scorer_uncertainty, &dumi_scorer_vim,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 

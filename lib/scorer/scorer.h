@@ -100,7 +100,7 @@ extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_abod, dumi_scorer_aut
     dumi_scorer_ensemble, dumi_scorer_flow, dumi_scorer_gram, dumi_scorer_hbos, dumi_scorer_iforest,
     dumi_scorer_kde, dumi_scorer_knn, dumi_scorer_lesinn, dumi_scorer_lof, dumi_scorer_mahalanobis,
     dumi_scorer_mds, dumi_scorer_msp, dumi_scorer_ocsvm, dumi_scorer_pca, dumi_scorer_repen,
-    dumi_scorer_rotation, dumi_scorer_sp, dumi_scorer_vim;
+    dumi_scorer_rotation, dumi_scorer_sp, dumi_scorer_uncertainty, dumi_scorer_vim;
 
 /* What each kind has at the head of its options, and each kind that `scales`. */
 enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS, DUMI_SCORER_SCALING = DUMI_SCORER_PARAMS, DUMI_SCALED_PARAMS };

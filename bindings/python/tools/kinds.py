@@ -37,7 +37,7 @@ NAMES = {
 }
 
 # Kinds that stand on what an encoder puts out are no detectors of rows: dum.Scorer has them.
-APART = {"energy", "flow", "gram", "mds", "msp", "rotation", "vim"}
+APART = {"energy", "flow", "gram", "mds", "msp", "rotation", "uncertainty", "vim"}
 
 # Kinds whose scores have a border of their own between usual and unusual, for contamination="auto".
 BORDERS = {"iforest": "0.5", "eif": "0.5", "lof": "1.5", "ocsvm": "0.0"}

@@ -327,7 +327,8 @@ typedef struct dum_fit_options {
     int32_t reserved;
     const void *resume_from; /* or go on from these bytes, which a checkpoint callback got; NULL: none */
     size_t resume_size;
-    /* Encoders with objective "supervised": the class of each row of the data, from 0 on. */
+    /* Encoders with objective "supervised", and scorers "mds" and "flow": the class of each row, from 0 to 65535. Other
+     * scorers refuse them (ARGUMENT). Borrowed during fit. */
     const int32_t *labels;
 } dum_fit_options;
 
@@ -393,7 +394,13 @@ DUM_API int32_t dum_encoder_cols(const dum_encoder *encoder);
 /* The number of columns of the embedding of an input with cols columns, or 0 where it refuses it. */
 DUM_API int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t cols);
 
-/* Embeds rows x cols inputs into out (rows x embedding columns, contiguous); option "output" says what comes out.
+/* Embeds rows x cols inputs into out (rows x embedding columns, contiguous); option "output" says what comes out:
+ * "features", "map" (before pooling), "projection", "logits", "uncertainty"; and, for out-of-distribution scorers
+ * (docs/ood.md), "joint" (features, then logits), "stages" (resnet: the mean of the map of each stage, one after the
+ * other; the last are the features), "gram" (resnet: for each stage and p = 1 to 10, the p-th roots of the sums of the
+ * rows of the map's Gram matrix of p-th powers; then logits), "odin" (logits of an input moved by "perturbation" towards
+ * the class that it is taken for), "rotation" (rotation on: four logits for each of the image turned by 0, 1, 2 and 3
+ * quarters; then logits of the upright one). Those that have logits need labels in fit.
  * A row's embedding does not depend on the rows beside it. Any number of threads.
  * Errors: STATE (not fitted), SHAPE, NONFINITE, ARGUMENT (pixels outside 0 to 255), UNSUPPORTED (an output that this
  * encoder does not have), CALLBACK. */
@@ -496,7 +503,12 @@ DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, cons
  * "kde" (Rahimi & Recht 2007), "ocsvm" (Schoelkopf et al. 2001);
  * trees: "iforest" (Liu et al. 2008), "eif" (Hariri et al. 2019);
  * networks: "autoencoder" (Sakurada & Yairi 2014), "deepsvdd" (Ruff et al. 2018);
- * "ensemble": the weighted mean of others (Aggarwal & Sathe 2017). */
+ * "ensemble": the weighted mean of others (Aggarwal & Sathe 2017);
+ * out-of-distribution, on what an encoder puts out (in brackets: its option output; docs/ood.md): "msp" (logits; Hendrycks
+ * & Gimpel 2017; odin: Liang et al. 2018), "energy" (logits; Liu et al. 2020), "mds" (features, stages; with
+ * options.labels; Lee et al. 2018), "flow" (the same, labels or not; Zisselman & Tamar 2020), "gram" (gram; Sastry & Oore 2020), "rotation" (rotation; Hendrycks et al. 2019),
+ * "uncertainty" (uncertainty; Zhang et al. 2021), "vim"
+ * (joint; Wang et al. 2022). "gram" and "vim" on an encoder of the host, or none, need option classes. */
 typedef struct dum_scorer dum_scorer;
 
 /* Kinds known: how many, and the name of one (NULL if index is out of range). Static text. */
@@ -520,8 +532,9 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_get_number(const dum_scorer *scorer,
 DUM_API DUM_NODISCARD dum_status dum_scorer_get_text(const dum_scorer *scorer, const char *name,
                                                      const char **value);
 
-/* Puts an encoder below the scorer (default: identity): fit and score then take its inputs. Keeps a reference; the
- * encoder cannot be trained while it is below a scorer. fit embeds all rows once and holds the embeddings in memory
+/* Puts an encoder below the scorer (default: identity): fit and score then take its inputs. Keeps a reference, and the
+ * options as they are now: "output" may then be set for the next scorer. The encoder cannot be trained while it is below
+ * a scorer. fit embeds all rows once and holds the embeddings in memory
  * meanwhile. The model file of the scorer holds its encoder, but for one of the host: a scorer that was loaded without
  * it gets it by this call. Errors: STATE (fitted), SHAPE (other columns than the one that a file speaks of). */
 DUM_API DUM_NODISCARD dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder);
