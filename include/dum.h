@@ -681,7 +681,8 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_load(dum_context *context, const cha
 DUM_API DUM_NODISCARD dum_status dum_head_save(const dum_head *head, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_head_load(dum_context *context, const char *path, dum_head **out);
 
-/* Fitted encoders; one of the host cannot be saved (UNSUPPORTED). */
+/* Fitted encoders; one of the host cannot be saved (UNSUPPORTED). From the file of a scorer that stands on an encoder,
+ * load makes that encoder. */
 DUM_API DUM_NODISCARD dum_status dum_encoder_save(const dum_encoder *encoder, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_encoder_load(dum_context *context, const char *path, dum_encoder **out);
 
