@@ -63,7 +63,7 @@ int command_corrupt(int argc, char **argv)
                                            "--threads", "--backend",    "--quiet",    NULL};
     arguments args;
     uint64_t seed;
-    int status = parse_arguments(argc, argv, accepted, true, &args);
+    int status = parse_arguments(argc, argv, accepted, 1, &args);
     if (status == TOOL_OK)
         status = check_arguments(&args, &seed);
     if (status != TOOL_OK)

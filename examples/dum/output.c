@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 typedef struct {
-    const double *values;
+    const double *values; /* one of these */
+    const float *floats;
     int64_t rows;
     int32_t cols;
     const char *const *names;
@@ -21,21 +22,28 @@ static void put_npy(FILE *file, const void *what)
 {
     const table *t = what;
     char head[128];
+    const int width = t->floats != NULL ? 4 : 8;
     if (t->cols == 1)
-        snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld,), }",
+        snprintf(head, sizeof head, "{'descr': '<f%d', 'fortran_order': False, 'shape': (%lld,), }", width,
                  (long long)t->rows);
     else
-        snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld, %d), }",
+        snprintf(head, sizeof head, "{'descr': '<f%d', 'fortran_order': False, 'shape': (%lld, %d), }", width,
                  (long long)t->rows, t->cols);
     fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, file);
     fprintf(file, "%-117s\n", head);
     for (int64_t i = 0; i < t->rows * t->cols; i++) {
         uint64_t bits;
         unsigned char bytes[8];
-        memcpy(&bits, &t->values[i], sizeof bits);
-        for (int b = 0; b < 8; b++)
+        if (t->floats != NULL) {
+            uint32_t half;
+            memcpy(&half, &t->floats[i], sizeof half);
+            bits = half;
+        } else {
+            memcpy(&bits, &t->values[i], sizeof bits);
+        }
+        for (int b = 0; b < width; b++)
             bytes[b] = (unsigned char)(bits >> 8 * b);
-        fwrite(bytes, 1, sizeof bytes, file);
+        fwrite(bytes, 1, (size_t)width, file);
     }
 }
 
@@ -44,9 +52,13 @@ static void put_csv(FILE *file, const void *what)
     const table *t = what;
     for (int32_t j = 0; t->names != NULL && j < t->cols; j++)
         fprintf(file, "%s%s", t->names[j], j + 1 < t->cols ? "," : "\n");
-    for (int64_t i = 0; i < t->rows; i++)
-        for (int32_t j = 0; j < t->cols; j++)
-            fprintf(file, "%.17g%s", t->values[i * t->cols + j], j + 1 < t->cols ? "," : "\n");
+    for (int64_t i = 0; i < t->rows * t->cols; i++) {
+        const char *end = (i + 1) % t->cols != 0 ? "," : "\n";
+        if (t->floats != NULL)
+            fprintf(file, "%.9g%s", (double)t->floats[i], end);
+        else
+            fprintf(file, "%.17g%s", t->values[i], end);
+    }
 }
 
 bool is_special_file(const char *path)
@@ -106,7 +118,14 @@ int write_output(const char *path, put_fn put, const void *what)
 
 int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names)
 {
-    const table t = {values, rows, cols, names};
+    const table t = {values, NULL, rows, cols, names};
+    const bool npy = path != NULL && has_ending(path, ".npy");
+    return write_output(path, npy ? put_npy : put_csv, &t);
+}
+
+int write_floats(const char *path, const float *values, int64_t rows, int32_t cols)
+{
+    const table t = {NULL, values, rows, cols, NULL};
     const bool npy = path != NULL && has_ending(path, ".npy");
     return write_output(path, npy ? put_npy : put_csv, &t);
 }
