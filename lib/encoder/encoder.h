@@ -95,6 +95,8 @@ dum_encoder *dumi_encoder_keep(dum_encoder *encoder);
 const char *dumi_encoder_kind_name(dumi_encoder_kind kind);
 /* Whether embeddings can be had; STATE where it is not fitted. */
 dum_status dumi_encoder_check(const dum_encoder *encoder);
+/* The columns of the embedding of `cols` columns, or why there are none. have: whose they are, as "the data have". */
+dum_status dumi_encoder_measure(const dum_encoder *encoder, const char *have, int32_t cols, int32_t *embedding);
 /* Columns of the output that the options ask for; UNSUPPORTED where the network has none. */
 dum_status dumi_encoder_output(const dum_encoder *encoder, int32_t *tensor, int32_t *cols);
 

@@ -779,6 +779,11 @@ START_TEST(encoder_of_scorer)
     ck_ok(dum_encoder_set_number(encoder, "embedding", 4));
     ck_ok(dum_encoder_set_number(encoder, "steps", 2));
     ck_ok(dum_encoder_fit(encoder, data, NULL));
+    /* what is wrong is the output, not the columns */
+    ck_ok(dum_encoder_set_text(encoder, "output", "uncertainty"));
+    float all[PAIRS * 4];
+    ck_fails(dum_encoder_embed_dataset(encoder, data, all), DUM_ERR_UNSUPPORTED, "output is uncertainty");
+    ck_ok(dum_encoder_set_text(encoder, "output", "features"));
     ck_ok(dum_scorer_set_encoder(scorer, encoder));
     ck_ok(dum_scorer_fit(scorer, data, NULL));
     static char bytes[1 << 20];
