@@ -678,6 +678,137 @@ def test_images(scratch):
         message="the sheet would have")
 
 
+SMALL = ("--quiet", "--set", "depth=8", "--set", "units=4", "--set", "projection=8", "--set", "batch=16")
+
+
+def make_images(path, count, shape, seed=1, channels=3):
+    """Images of class row % 2: dark on the left, or on the right; and their labels."""
+    source, (height, width), pixels = random.Random(seed), shape, []
+    for row in range(count):
+        for _ in range(height):
+            for x in range(width):
+                dark = (x < width // 2) == (row % 2 == 0)
+                pixels += [source.randrange(0, 90) if dark else source.randrange(150, 256) for _ in range(channels)]
+    return write_images(path, (count, height, width, channels), pixels)
+
+
+def read_floats(path):
+    data = path.read_bytes()
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    return data[10:start].decode(), list(struct.unpack(f"<{(len(data) - start) // 4}f", data[start:]))
+
+
+def test_encoder(scratch):
+    """Encoders of images and tables: trained, saved, embedding, judged, below a scorer."""
+    images, other = make_images(scratch / "i.npy", 48, (8, 12)), make_images(scratch / "j.npy", 32, (8, 12), 2)
+    labels = write_npy(scratch / "l.npy", [i % 2 for i in range(48)], "|u1")
+    labels_2 = write_npy(scratch / "m.npy", [i % 2 for i in range(32)], "<i8")
+    encoder, out, model = scratch / "e.dum", scratch / "z.npy", scratch / "s.dum"
+    train = ("encoder", images, "--out", encoder, *SMALL)
+    run(*train, "--set", "steps=6", "--seed", 3, "--threads", 2)
+    first = encoder.read_bytes()
+    run(*train, "--set", "steps=6", "--seed", 3, "--threads", 1)
+    assert encoder.read_bytes() == first
+    told = json.loads(run("info", encoder))
+    assert told["kind"] == "encoder" and told["encoder"] == "resnet" and told["columns"] == 8 * 12 * 3
+    options = told["options"]
+    assert (options["height"], options["width"], options["channels"]) == (8, 12, 3) and options["seed"] == 3
+
+    run("embed", encoder, images, "--out", out)
+    head, values = read_floats(out)
+    cols = told["embedding_columns"]
+    assert f"(48, {cols})" in head and "'<f4'" in head and len(values) == 48 * cols
+    printed = run("embed", encoder, images, "--out", "-").splitlines()
+    assert len(printed) == 48 and [struct.unpack("<f", struct.pack("<f", float(v)))[0]
+                                   for v in printed[1].split(",")] == values[cols:2 * cols]
+    run("embed", encoder, images, "--out", out, "--output", "projection")
+    assert "(48, 8)" in read_floats(out)[0]
+    run("embed", encoder, images, "--out", out, "--output", "map")
+    assert len(read_floats(out)[1]) > 48 * cols
+
+    # supervised on what is easily told apart
+    run(*train, "--set", "steps=40", "--set", "objective=supervised", "--labels", labels, "--set", "jitter=0", "--set",
+        "flip=0", "--set", "grey=0", "--set", "crop_min=1")
+    judge = ("evaluate", encoder, "--train", images, "--train-labels", labels, "--test", other, "--test-labels")
+    told = json.loads(run(*judge, labels_2, "--json", "--neighbours", 5))
+    assert told["n_train"] == 48 and told["n_test"] == 32 and told["neighbours"] == 5
+    assert told["knn_accuracy"] > 0.9 and told["linear_accuracy"] > 0.9, told
+    text = run(*judge, labels_2)
+    assert text.startswith("nearest neighbours (48): ") and "linear layer: " in text and "32 rows, learnt from 48" in text
+
+    # grey images; a table; a checkpoint
+    grey = write_images(scratch / "g.npy", (20, 8, 8), [(i * 37) % 256 for i in range(20 * 64)])
+    run("encoder", grey, "--out", encoder, *SMALL, "--set", "steps=2")
+    assert json.loads(run("info", encoder))["options"]["channels"] == 1
+    run("encoder", WDBC, "--label-column", "malignant", "--out", encoder, "--quiet", "--set", "steps=3", "--set",
+        "embedding=5")
+    told = json.loads(run("info", encoder))
+    assert told["encoder"] == "mlp" and told["columns"] == 30 and told["embedding_columns"] == 5
+    run("fit", "--quiet", "--data", WDBC, "--label-column", "malignant", "--model", model, "--encoder", encoder, "--set",
+        "steps=5", "--holdout", 0.2)
+    told = json.loads(run("info", model))
+    assert told["kind"] == "scorer.dum" and told["below"]["encoder"] == "mlp" and told["columns"] == 30
+    run("score", "--data", WDBC, "--label-column", "malignant", "--model", model, "--out", scratch / "s.npy")
+    assert len(read_npy(scratch / "s.npy")) == 569
+    checkpoint = scratch / "c.dum"
+    run(*train, "--set", "epochs=4", "--checkpoint", checkpoint)
+    whole = encoder.read_bytes()
+    run(*train, "--set", "epochs=4", "--checkpoint", checkpoint, "--resume")
+    assert encoder.read_bytes() == whole and json.loads(run("info", checkpoint))["kind"] == "checkpoint.encoder"
+    run("fit", "--quiet", "--data", images, "--model", model, "--encoder", encoder, "--output", "projection", "--set",
+        "steps=5")
+    told = json.loads(run("info", model))["below"]
+    assert told["embedding_columns"] == 8 and told["options"]["output"] == "projection"
+    run("embed", model, images, "--out", out)
+    assert "(48, 8)" in read_floats(out)[0]
+
+    # at fault
+    wrong = make_images(scratch / "w.npy", 20, (12, 8))
+    bare = write_npy(scratch / "x.npy", [[float(i), float(i * i % 7)] for i in range(30)])
+    two = write_images(scratch / "two.npy", (4, 8, 8, 2), bytes(512))
+    before, fresh = sorted(os.listdir(scratch)), ("--out", scratch / "none.dum")
+    run("encoder", code=2, message="DATA is needed")
+    run("encoder", images, code=2, message="--out is needed")
+    run("encoder", images, other, *fresh, code=2, message='unexpected argument')
+    run("encoder", images, *fresh, "--kind", "magic", code=2, message="expected identity, mlp or resnet")
+    run("encoder", images, *fresh, "--kind", "identity", code=2, message="expected resnet or mlp")
+    run("encoder", images, *fresh, "--set", "colour=red", code=2, message='no option "colour"')
+    run("encoder", images, *fresh, "--set", "depth=9", "--set", "steps=1", code=1, message="depth")
+    run("encoder", images, *fresh, "--set", "units=many", code=2, message="expected a number")
+    run("encoder", images, *fresh, "--labels", labels, code=2, message="--set objective=supervised")
+    run("encoder", images, *fresh, "--set", "objective=supervised", code=2, message="--labels is needed")
+    run("encoder", images, *fresh, "--set", "objective=supervised", "--labels", labels_2, code=1,
+        message="has 32 labels")
+    run("encoder", images, *fresh, "--set", "objective=supervised", "--labels",
+        write_npy(scratch / "m.npy", [0.5] * 48, "<f8"), code=1, message="label of row 0 (from 0) is 0.5")
+    run("encoder", images, *fresh, "--set", "height=9", *SMALL, code=1, message="columns")
+    run("encoder", two, *fresh, code=1, message="2 channels, expected 1 or 3")
+    run("encoder", bare, *fresh, "--kind", "resnet", code=1, message="--set height=")
+    run("encoder", scratch / "no.npy", *fresh, code=1, message="No such file")
+    run("encoder", images, "--out", scratch / "no" / "e.dum", *SMALL, code=1, message="cannot write")
+    run("encoder", images, *fresh, "--resume", code=2, message="--checkpoint is needed")
+    run("embed", encoder, code=2, message="DATA is needed")
+    run("embed", encoder, images, code=2, message="--out is needed")
+    run("embed", encoder, wrong, *fresh, code=1, message="has images of 12 x 8 x 3, the encoder takes 8 x 12 x 3")
+    run("embed", encoder, bare, *fresh, code=1, message="2 columns")
+    run("embed", encoder, images, *fresh, "--output", "magic", code=2, message="magic")
+    run("embed", encoder, images, *fresh, "--output", "logits", code=1, message="logits")
+    run("embed", images, images, *fresh, code=1, message="i.npy")
+    run("evaluate", encoder, code=2, message="--train is needed")
+    run(*judge, labels, code=1, message="has 48 labels")
+    run(*judge, write_npy(scratch / "m.npy", [i % 2 for i in range(32)], "|u1"), "--neighbours", 49, code=1,
+        message="neighbours is 49")
+    run("fit", "--data", wrong, "--model", scratch / "none.dum", "--encoder", encoder, code=1,
+        message="has images of 12 x 8 x 3")
+    run("fit", "--data", images, "--model", scratch / "none.dum", "--output", "map", code=2, message="--encoder is needed")
+    run("fit", "--data", bare, "--model", scratch / "none.dum", "--quiet", "--set", "steps=2", "--encoder", encoder, code=1,
+        message="2 columns")
+    run("fit", "--data", bare, "--model", scratch / "b.dum", "--quiet", "--scorer", "hbos")
+    run("embed", scratch / "b.dum", bare, *fresh, code=1, message="no encoder below it")
+    (scratch / "b.dum").unlink()
+    assert sorted(os.listdir(scratch)) == before
+
+
 def test_options(_):
     """docs/options.md is what `dum scorers` says."""
     assert run("scorers") in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum scorers"
@@ -685,7 +816,7 @@ def test_options(_):
 
 with tempfile.TemporaryDirectory() as folder:
     for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
-                 test_stopping, test_checkpoints, test_monitor, test_images, test_threads, test_examples):
+                 test_stopping, test_checkpoints, test_monitor, test_images, test_encoder, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)
