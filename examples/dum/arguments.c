@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -195,6 +196,19 @@ int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t 
 int require_argument(const char *value, const char *name)
 {
     return value != NULL ? TOOL_OK : usage("%s is needed", name);
+}
+
+int parse_seed(const char *text, uint64_t *seed)
+{
+    *seed = 0;
+    if (text == NULL)
+        return TOOL_OK;
+    char *end;
+    errno = 0;
+    *seed = strtoull(text, &end, 10);
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0'
+               ? TOOL_OK
+               : bad_value("--seed", text, "a whole number from 0 to 18446744073709551615");
 }
 
 int open_context(const arguments *args, dum_context **out)

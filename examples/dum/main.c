@@ -43,6 +43,9 @@ static const command commands[] = {
     {"evaluate", command_evaluate,
      "e.dum --train X --train-labels y.npy --test X --test-labels y.npy [--neighbours N]\n"
      "               [--output NAME] [--json] [--threads N] [--backend NAME]"},
+    {"certainty", command_certainty,
+     "m.dum IMAGES.npy --out FOLDER [--labels y.npy] [--row I --views N] [--top N] [--scale N]\n"
+     "               [--seed N] [--threads N] [--backend NAME]"},
     {"corrupt", command_corrupt,
      "IN.npy --out OUT.npy --corruption NAME --severity N [--seed N] [--threads N]"},
     {"sheet", command_sheet, "IMAGES.npy --rows I,J,... --out OUT.png [--columns N] [--scale N]"},
@@ -74,6 +77,9 @@ static const char notes[] =
     "dum encoders. --labels: for --set objective=supervised. --encoder, embed, evaluate: an encoder's file, or "
     "that of a\n"
     "scorer that stands on one. --output: what it returns. --neighbours: 200.\n"
+    "certainty: m.dum stands on an encoder; sheets and a page of the images that it is most and least certain "
+    "of, of each\n"
+    "class, and of N random views of image I. FOLDER is new or empty.\n"
     "corrupt, sheet: images are uint8, N x H x W or N x H x W x C; docs/images.md has the corruptions. "
     "Severity: 1\n"
     "to 5. --columns: images side by side (10); --scale: pixels a pixel (1).\n"

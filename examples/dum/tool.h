@@ -43,6 +43,9 @@ int require_argument(const char *value, const char *name);
 /* TOOL_USAGE after a message. */
 int bad_value(const char *name, const char *value, const char *expected);
 
+/* A whole number of 64 bits, 0 for NULL; TOOL_USAGE after a message. */
+int parse_seed(const char *text, uint64_t *seed);
+
 /* What messages begin with. */
 extern const char tool_name[];
 
@@ -133,6 +136,8 @@ int command_monitor(int argc, char **argv);
 int command_encoder(int argc, char **argv);
 int command_embed(int argc, char **argv);
 int command_evaluate(int argc, char **argv);
+int command_certainty(int argc, char **argv);
+int command_noise(int argc, char **argv);
 int command_corrupt(int argc, char **argv);
 int command_sheet(int argc, char **argv);
 int command_info(int argc, char **argv);
