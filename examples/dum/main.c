@@ -46,6 +46,9 @@ static const command commands[] = {
     {"certainty", command_certainty,
      "m.dum IMAGES.npy --out FOLDER [--labels y.npy] [--row I --views N] [--top N] [--scale N]\n"
      "               [--seed N] [--threads N] [--backend NAME]"},
+    {"noise", command_noise,
+     "m.dum HELD_OUT_A.npy HELD_OUT_B.npy --out FILE.md|.json|.svg... [--seed N] [--threads N]\n"
+     "               [--backend NAME]"},
     {"corrupt", command_corrupt,
      "IN.npy --out OUT.npy --corruption NAME --severity N [--seed N] [--threads N]"},
     {"sheet", command_sheet, "IMAGES.npy --rows I,J,... --out OUT.png [--columns N] [--scale N]"},
@@ -80,6 +83,9 @@ static const char notes[] =
     "certainty: m.dum stands on an encoder; sheets and a page of the images that it is most and least certain "
     "of, of each\n"
     "class, and of N random views of image I. FOLDER is new or empty.\n"
+    "noise: are the corruptions of images noticed? t-tests and AUROC of A, corrupted, against A; B is the row "
+    "without.\n"
+    "Up to three --out: tables, numbers, picture.\n"
     "corrupt, sheet: images are uint8, N x H x W or N x H x W x C; docs/images.md has the corruptions. "
     "Severity: 1\n"
     "to 5. --columns: images side by side (10); --scale: pixels a pixel (1).\n"
