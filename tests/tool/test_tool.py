@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Every command of the tool: answers, exit codes, messages. Standard library only.
 Usage: test_tool.py path/to/dum path/to/wdbc.csv path/to/options.md"""
+import base64
 import csv
 import html.parser
 import json
@@ -809,6 +810,196 @@ def test_encoder(scratch):
     assert sorted(os.listdir(scratch)) == before
 
 
+class ImagePage(html.parser.HTMLParser):
+    """Images of a page with the numbers below them, by heading; fails where anything comes from elsewhere."""
+    def __init__(self, path):
+        super().__init__()
+        self.raw, self.open, self.images, self.heading, self.text = path.read_text(), [], {}, [], ""
+        self.feed(self.raw)
+        self.close()
+        assert not self.open and self.raw.endswith("</html>\n")
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        assert tag not in ("b", "script", "link", "iframe", "object") and "href" not in attrs, tag
+        if tag in ("h2", "h3"):
+            self.heading = self.heading[:1] if tag == "h3" else []
+            self.heading.append("")
+        if tag == "img":
+            kind, body = attrs["src"].split(",")
+            assert kind == "data:image/png;base64"
+            self.images.setdefault(tuple(self.heading), []).append([base64.b64decode(body, validate=True), ""])
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.text += data
+        if self.open and self.open[-1] in ("h2", "h3"):
+            self.heading[-1] += data
+        if self.open and self.open[-1] == "figcaption":
+            self.images[tuple(self.heading)][-1][1] += data + " "
+
+
+def image_scorer(scratch):
+    """Images, their labels, and a scorer of kind dum on an encoder that was trained on them."""
+    images = make_images(scratch / "i.npy", 60, (8, 12))
+    labels = write_npy(scratch / "l.npy", [3 * (i % 2) for i in range(60)], "|u1")
+    run("encoder", images, "--out", scratch / "e.dum", *SMALL, "--set", "steps=4")
+    run("fit", "--quiet", "--data", images, "--model", scratch / "m.dum", "--encoder", scratch / "e.dum", "--set", "steps=20",
+        "--set", "width=16")
+    return images, labels, scratch / "m.dum"
+
+
+def test_certainty(scratch):
+    """Every image where its score belongs, in sheets and page; the folder is there as a whole or not at all."""
+    images, labels, model = image_scorer(scratch)
+    out = scratch / "out"
+    command = ("certainty", model, images, "--quiet", "--out")
+    run(*command, out, "--labels", labels, "--row", 5, "--views", 9, "--top", 3, "--scale", 1)
+    names = ["certain.png", "uncertain.png", "classes-certain.png", "classes-uncertain.png", "views-certain.png",
+             "views-uncertain.png", "scores.csv", "summary.md", "report.html"]
+    assert sorted(os.listdir(out)) == sorted(names)
+    table = list(csv.DictReader((out / "scores.csv").open()))
+    scores = [float(line["score"]) for line in table]
+    assert [float(v) for v in run("score", "--model", model, "--data", images).split()] == scores
+    assert [line["label"] for line in table] == ["0", "3"] * 30 and [int(line["row"]) for line in table] == list(range(60))
+
+    order = sorted(range(60), key=lambda i: (scores[i], i))
+    one = scratch / "one.png"
+
+    def same_sheet(name, rows, columns=3):
+        run("sheet", images, "--rows", ",".join(map(str, rows)), "--columns", columns, "--scale", 1, "--out", one)
+        assert one.read_bytes() == (out / name).read_bytes(), name
+    same_sheet("certain.png", order[:12])
+    same_sheet("uncertain.png", order[::-1][:12])
+    even, odd = [i for i in order if i % 2 == 0], [i for i in order if i % 2]
+    same_sheet("classes-certain.png", even[:3] + odd[:3])
+    same_sheet("classes-uncertain.png", even[::-1][:3] + odd[::-1][:3])
+    page = ImagePage(out / "report.html")
+
+    def same_images(heading, rows):
+        found = page.images[heading]
+        assert [int(text.split()[0]) for _, text in found] == rows, heading
+        for (body, text), row in zip(found, rows):
+            assert abs(float(text.split()[1]) - scores[row]) < 6e-4
+            one.write_bytes(body)
+            drawn = [colour for line in read_png(one) for pixel in line for colour in pixel]
+            assert bytes(drawn) == images.read_bytes()[-60 * 288:][row * 288:row * 288 + 288]
+    same_images(("All images", "Most certain"), order[:12])
+    same_images(("All images", "Least certain"), order[::-1][:12])
+    same_images(("Class 0", "Most certain"), even[:3])
+    same_images(("Class 3", "Least certain"), odd[::-1][:3])
+    same_images(("Views of one image",), [5])
+    views = page.images[("Views of one image", "Most certain")], page.images[("Views of one image", "Least certain")]
+    assert [len(side) for side in views] == [4, 4] and len({text.split()[0] for side in views for _, text in side}) == 8
+    shown = [[float(text.split()[1]) for _, text in side] for side in views]
+    assert shown[0] == sorted(shown[0]) and shown[1] == sorted(shown[1], reverse=True) and shown[0][-1] <= shown[1][-1]
+    assert "60 images of 8 x 12 x 3" in page.text and "9 random views of image 5" in page.text
+    summary = (out / "summary.md").read_text()
+    assert summary.count("\n| ") == 3 + 8 - 1 + 2 and "| cropped to 25 % | " in summary, summary
+    assert f"| 3 | 30 | {sum(scores[1::2]) / 30:.3f} | {scores[odd[0]]:.3f} | {scores[odd[-1]]:.3f} |" in summary
+
+    # the same again, for any number of threads; neither labels nor views
+    kept = {name: (out / name).read_bytes() for name in names}
+    again = scratch / "again"
+    again.mkdir()
+    run(*command, str(again) + "/", "--labels", labels, "--row", 5, "--views", 9, "--top", 3, "--scale", 1, "--threads", 1)
+    assert {name: (again / name).read_bytes() for name in os.listdir(again)} == kept
+    run(*command, scratch / "plain")
+    assert len(os.listdir(scratch / "plain")) == 5
+
+    # at fault
+    wrong = make_images(scratch / "w.npy", 8, (12, 8))
+    few = write_npy(scratch / "few.npy", [0, 1], "|u1")
+    table = write_npy(scratch / "x.npy", [[float(i), float(i * i % 7)] for i in range(30)])
+    run("fit", "--quiet", "--data", table, "--model", scratch / "bare.dum", "--scorer", "hbos")
+    before, none = sorted(os.listdir(scratch)), scratch / "none"
+    run("certainty", code=2, message="MODEL is needed")
+    run("certainty", model, code=2, message="IMAGES.npy is needed")
+    run("certainty", model, images, code=2, message="--out is needed")
+    run(*command, none, "--views", 5, code=2, message="--row is needed")
+    run(*command, none, "--row", 5, code=2, message="--views is needed")
+    run(*command, none, "--views", 1, "--row", 0, code=2, message="from 2 to 10000")
+    run(*command, none, "--views", 5, "--row", 60, code=1, message="there is no image 60, expected 0 to 59")
+    run(*command, none, "--seed", "x", code=2, message="--seed: bad value")
+    run(*command, none, "--labels", few, code=1, message="has 2 labels")
+    run(*command, out, code=1, message="holds something, expected a new folder")
+    run(*command, images, code=1, message="cannot write")
+    run(*command, scratch / "no" / "out", code=1, message="cannot write")
+    run("certainty", model, wrong, "--out", none, code=1, message="has images of 12 x 8 x 3, the encoder takes 8 x 12 x 3")
+    run("certainty", model, table, "--out", none, code=1, message="expected uint8")
+    run("certainty", scratch / "bare.dum", images, "--out", none, code=1, message="no encoder below it")
+    run("certainty", scratch / "e.dum", images, "--out", none, code=1, message='of kind "encoder"')
+    done = subprocess.run([DUM, *map(str, command), none], stderr=subprocess.PIPE, restore_signals=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)))
+    assert done.returncode == 1 and b"cannot write" in done.stderr, done
+    assert sorted(os.listdir(scratch)) == before
+    assert {name: (out / name).read_bytes() for name in names} == kept
+
+
+def test_noise(scratch):
+    """Tables, numbers and picture of one run tell the same; the null row is that of dum compare."""
+    images, _, model = image_scorer(scratch)
+    other = make_images(scratch / "j.npy", 40, (8, 12), 2)
+    outs = [scratch / ("n" + ending) for ending in (".md", ".json", ".svg")]
+    command = ["noise", model, images, other]
+    run(*command, *[v for out in outs for v in ("--out", out)], "--seed", 3, "--threads", 2)
+    told = json.loads(outs[1].read_text())
+    assert told["n_a"] == 60 and told["n_b"] == 40
+    compared = json.loads(run("compare", "--reference", images, "--sample", other, "--model", model))
+    for mine, theirs in (("p", compared["pooled"]["p"]), ("cohens_d", compared["pooled"]["cohens_d"]),
+                         ("auroc", compared["auroc"]), ("mean", compared["mean_sample"])):
+        assert abs(told["none"][mine] - theirs) < 1e-12, mine
+    names = re.findall(r"^\| `(\w+)` \|", (OPTIONS.parent / "images.md").read_text(), re.M)
+    assert [row["name"] for row in told["corruptions"]] == names
+    for row in told["corruptions"]:
+        assert len(row["severities"]) == 5
+        for key in ("mean", "auroc"):  # as many images of each severity
+            assert abs(sum(part[key] for part in row["severities"]) / 5 - row["all"][key]) < 1e-9, (row["name"], key)
+    fog = next(row for row in told["corruptions"] if row["name"] == "fog")
+    spoilt = scratch / "fog.npy"
+    run("corrupt", images, "--out", spoilt, "--corruption", "fog", "--severity", 4, "--seed", 3)
+    compared = json.loads(run("compare", "--reference", images, "--sample", spoilt, "--model", model))
+    assert abs(fog["severities"][3]["log10_p"] - compared["pooled"]["log10_p"]) < 1e-9
+    assert abs(fog["severities"][3]["auroc"] - compared["auroc"]) < 1e-12
+
+    text = outs[0].read_text()
+    lines = [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    assert [line[0] for line in lines[2:18]] == ["none"] + names and [line[0] for line in lines[20:]] == names
+    line = next(line for line in lines if line[0] == "fog")
+    assert line[2].split()[0] == f"{fog['all']['auroc']:.3f}" and line[7] == f"{fog['severities'][3]['auroc']:.3f}"
+    assert abs(float(line[1]) / fog["all"]["p"] - 1) < 0.1
+    drawn = xml.etree.ElementTree.parse(outs[2]).getroot()
+    dots = list(drawn.iter("{http://www.w3.org/2000/svg}circle"))
+    assert len(dots) == 5 + 75 and all(140 <= float(dot.get("cx")) <= 700 for dot in dots)
+    assert "nan" not in outs[2].read_text()
+
+    kept = [out.read_bytes() for out in outs]
+    run(*command, "--out", outs[1], "--seed", 3, "--threads", 1)
+    assert outs[1].read_bytes() == kept[1]
+
+    # at fault
+    wrong = make_images(scratch / "w.npy", 8, (12, 8))
+    lone = make_images(scratch / "lone.npy", 1, (8, 12))
+    table = write_npy(scratch / "x.npy", [[float(i), float(i * i % 7)] for i in range(30)])
+    run("fit", "--quiet", "--data", table, "--model", scratch / "bare.dum", "--scorer", "hbos")
+    before, none = sorted(os.listdir(scratch)), ("--out", scratch / "none.md")
+    run("noise", code=2, message="MODEL is needed")
+    run("noise", model, images, *none, code=2, message="HELD_OUT_B.npy is needed")
+    run(*command, code=2, message="--out is needed")
+    run(*command, images, *none, code=2, message="unexpected argument")
+    run(*command, "--out", scratch / "none.txt", code=2, message="ends in .md, .json or .svg")
+    run(*command, *none, "--out", scratch / "no" / "n.svg", code=1, message="cannot write")
+    run("noise", model, images, wrong, *none, code=1, message="has images of 12 x 8 x 3")
+    run("noise", model, lone, other, *none, code=1, message="has 1 images")
+    run("noise", scratch / "bare.dum", images, other, *none, code=1, message="no encoder below it")
+    run("noise", model, table, other, *none, code=1, message="expected uint8")
+    assert sorted(os.listdir(scratch)) == before
+
+
 def test_options(_):
     """docs/options.md is what `dum scorers` says."""
     assert run("scorers") in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum scorers"
@@ -816,7 +1007,7 @@ def test_options(_):
 
 with tempfile.TemporaryDirectory() as folder:
     for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
-                 test_stopping, test_checkpoints, test_monitor, test_images, test_encoder, test_threads, test_examples):
+                 test_stopping, test_checkpoints, test_monitor, test_images, test_encoder, test_certainty, test_noise, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)
