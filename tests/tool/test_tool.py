@@ -1000,14 +1000,45 @@ def test_noise(scratch):
     assert sorted(os.listdir(scratch)) == before
 
 
+def test_images_script(scratch):
+    """examples/images.sh, on small images in the place of CIFAR-10."""
+    script = OPTIONS.parent.parent / "examples" / "images.sh"
+    for number, name in enumerate(("cifar10_train", "cifar10_test")):
+        folder = scratch / "images" / name
+        folder.mkdir(parents=True)
+        make_images(folder / "images.npy", 30, (8, 8), number)
+        write_npy(folder / "labels.npy", [i % 2 for i in range(30)], "|u1")
+    out, settings = scratch / "out", dict(os.environ, DUM=str(DUM), DUM_DATA=str(scratch))
+
+    def run_script(*arguments, code=0):
+        done = subprocess.run(["sh", script, *map(str, arguments)], env=settings, capture_output=True, text=True)
+        assert done.returncode == code, done
+        return done.stdout
+    told = run_script(out, "--epochs", 1, "--threads", 1)
+    assert "linear layer: " in told and "| cropped to 10 % | " in told and "| jpeg_compression | " in told
+    assert json.loads((out / "noise.json").read_text())["n_b"] == 15
+    assert json.loads(run("info", out / "model.dum"))["below"]["options"]["depth"] == 18
+    made = (out / "encoder.dum").read_bytes()
+    run("encoder", scratch / "images" / "cifar10_train" / "images.npy", "--out", scratch / "e.dum", *SMALL, "--set",
+        "steps=2")
+    told = run_script(out, "--encoder", scratch / "e.dum", "--certainty")
+    assert "| cropped to 10 % | " in told and "| jpeg_compression | " not in told
+    assert (out / "encoder.dum").read_bytes() == (scratch / "e.dum").read_bytes() != made
+    assert json.loads(run("info", out / "model.dum"))["below"]["options"]["depth"] == 8
+    run_script(code=2)
+    run_script(out, "more", code=2)
+    run_script(out, "--epochs", code=2)
+
+
 def test_options(_):
-    """docs/options.md is what `dum scorers` says."""
-    assert run("scorers") in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum scorers"
+    """docs/options.md is what `dum scorers` and `dum encoders` say."""
+    for command in ("scorers", "encoders"):
+        assert run(command) in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum {command}"
 
 
 with tempfile.TemporaryDirectory() as folder:
     for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
-                 test_stopping, test_checkpoints, test_monitor, test_images, test_encoder, test_certainty, test_noise, test_threads, test_examples):
+                 test_stopping, test_checkpoints, test_monitor, test_images, test_encoder, test_certainty, test_noise, test_images_script, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)
