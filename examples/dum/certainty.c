@@ -251,9 +251,25 @@ static int open_folder(const char *path, folder *out)
         return fail("out of memory");
     snprintf(out->path, out->capacity, "%.*s", (int)length, path);
     snprintf(out->temporary, out->capacity, "%s.%ld.tmp", out->path, (long)getpid());
+    return TOOL_OK;
+}
+
+static int begin_folder(const folder *f)
+{
     /* Left by one who was killed, with our number. */
-    remove_temporary(out);
-    return mkdir(out->temporary, 0777) == 0 ? TOOL_OK : fail("cannot write %s: %s", path, strerror(errno));
+    remove_temporary(f);
+    return mkdir(f->temporary, 0777) == 0 ? TOOL_OK : fail("cannot write %s: %s", f->path, strerror(errno));
+}
+
+/* Whether it can be written is found out before the work, but it is not there while the work is done. */
+static int try_folder(const char *path, folder *out)
+{
+    int status = open_folder(path, out);
+    if (status == TOOL_OK)
+        status = begin_folder(out);
+    if (status == TOOL_OK)
+        rmdir(out->temporary);
+    return status;
 }
 
 static int finish_folder(folder *f, int status)
@@ -403,9 +419,11 @@ int command_certainty(int argc, char **argv)
     folder f = {0};
     status = load(&c);
     if (status == TOOL_OK)
-        status = open_folder(args.out, &f);
+        status = try_folder(args.out, &f);
     if (status == TOOL_OK)
         status = gather(&c, seed);
+    if (status == TOOL_OK)
+        status = begin_folder(&f);
     if (status == TOOL_OK)
         status = write_files(&c, &f);
     status = finish_folder(&f, status);

@@ -254,8 +254,8 @@ static int evaluate_with(const arguments *args, dum_context *context, const dum_
 int command_evaluate(int argc, char **argv)
 {
     static const char *const accepted[] = {
-        "--train",   "--train-labels", "--test",   "--test-labels", "--neighbours", "--output", "--json",
-        "--threads", "--backend",      "--header", "--no-header",   "--quiet",      NULL};
+        "--train",   "--train-labels", "--test",   "--test-labels", "--neighbours",   "--output", "--json",
+        "--threads", "--backend",      "--header", "--no-header",   "--label-column", "--quiet",  NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, 1, &args);
     if (status != TOOL_OK || (status = require_argument(args.file, "ENCODER")) != TOOL_OK ||

@@ -737,6 +737,10 @@ def test_encoder(scratch):
     text = run(*judge, labels_2)
     assert text.startswith("nearest neighbours (48): ") and "linear layer: " in text and "32 rows, learnt from 48" in text
 
+    table = ("--train", WDBC, "--train-labels", WDBC, "--test", WDBC, "--test-labels", WDBC, "--label-column", "malignant")
+    run("encoder", WDBC, "--label-column", "malignant", "--out", model, "--quiet", "--set", "steps=3")
+    assert json.loads(run("evaluate", model, *table, "--json"))["linear_accuracy"] > 0.8
+
     # grey images; a table; a checkpoint
     grey = write_images(scratch / "g.npy", (20, 8, 8), [(i * 37) % 256 for i in range(20 * 64)])
     run("encoder", grey, "--out", encoder, *SMALL, "--set", "steps=2")
@@ -762,6 +766,9 @@ def test_encoder(scratch):
     assert told["embedding_columns"] == 8 and told["options"]["output"] == "projection"
     run("embed", model, images, "--out", out)
     assert "(48, 8)" in read_floats(out)[0]
+    run("report", "--data", images, "--model", model, "--out", scratch / "r.html")
+    assert "stands on an encoder" in Page(scratch / "r.html").text
+    run("explain", "--data", images, "--model", model, code=1, message="stands on an encoder")
 
     # at fault
     wrong = make_images(scratch / "w.npy", 20, (12, 8))
