@@ -714,8 +714,9 @@ typedef struct dum_model_info {
     int32_t format;     /* version of the format it was written in */
     int32_t min_reader; /* oldest format version whose reader can read it */
     char writer[32];    /* "libdum 0.1.0" */
-    char kind[32];      /* "head", "checkpoint", "monitor", or "scorer." and the scorer's kind */
-    char sha256[72];    /* of the tensors, hexadecimal */
+    /* "head", "encoder", "checkpoint" (of a head), "checkpoint.encoder", "monitor", or "scorer." and its kind */
+    char kind[32];
+    char sha256[72]; /* of the tensors, hexadecimal */
 } dum_model_info;
 
 /* Reads what a model file says of itself, and checks the file, without building the model.
