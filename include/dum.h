@@ -710,7 +710,8 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_load(dum_context *context, const cha
 DUM_API DUM_NODISCARD dum_status dum_head_save(const dum_head *head, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_head_load(dum_context *context, const char *path, dum_head **out);
 
-/* Fitted encoders; one of the host cannot be saved (UNSUPPORTED). */
+/* Fitted encoders; one of the host cannot be saved (UNSUPPORTED). From the file of a scorer that stands on an encoder,
+ * load makes that encoder. */
 DUM_API DUM_NODISCARD dum_status dum_encoder_save(const dum_encoder *encoder, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_encoder_load(dum_context *context, const char *path, dum_encoder **out);
 
@@ -742,8 +743,9 @@ typedef struct dum_model_info {
     int32_t format;     /* version of the format it was written in */
     int32_t min_reader; /* oldest format version whose reader can read it */
     char writer[32];    /* "libdum 0.1.0" */
-    char kind[32];      /* "head", "checkpoint", "monitor", or "scorer." and the scorer's kind */
-    char sha256[72];    /* of the tensors, hexadecimal */
+    /* "head", "encoder", "checkpoint" (of a head), "checkpoint.encoder", "monitor", or "scorer." and its kind */
+    char kind[32];
+    char sha256[72]; /* of the tensors, hexadecimal */
 } dum_model_info;
 
 /* Reads what a model file says of itself, and checks the file, without building the model.

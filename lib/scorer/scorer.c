@@ -358,9 +358,8 @@ static dum_status check_output(const dum_scorer *scorer, dumi_output *output)
 
 static dum_status embed_all(const dum_scorer *scorer, const dum_dataset *data, float **rows, dum_dataset **out)
 {
-    const int32_t cols = dum_encoder_embedding_cols(scorer->encoder, data->cols);
-    DUMI_REQUIRE(cols > 0, DUM_ERR_SHAPE, "the data have %d columns, the encoder takes %d", data->cols,
-                 dum_encoder_cols(scorer->encoder));
+    int32_t cols;
+    DUMI_TRY(dumi_encoder_measure(scorer->encoder, "the data have", data->cols, &cols));
     DUMI_TRY(DUMI_NEW(scorer->context, *rows, (size_t)data->rows * (size_t)cols));
     DUMI_TRY(dum_encoder_embed_dataset(scorer->encoder, data, *rows));
     return dum_dataset_from_memory(scorer->context, *rows, data->rows, cols, 0, out);
