@@ -183,7 +183,7 @@ dum_status dumi_resnet(dumi_network *n, int32_t depth, int32_t stem, int32_t wid
     DUMI_TRY(add_stem(n, stem, width, &p, &at));
     for (int32_t stage = 0; stage < p.stages; stage++) {
         for (int32_t i = 0; i < p.blocks[stage]; i++) {
-            char block[24];
+            char block[32];
             snprintf(block, sizeof block, "layer%d.%d.", stage + 1, i);
             const int32_t cols = width << stage, stride = stage > 0 && i == 0 ? 2 : 1;
             at = p.bottleneck ? add_bottleneck(n, at, cols, stride, block)
