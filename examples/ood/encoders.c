@@ -32,15 +32,11 @@ double seconds_now(void)
 static bool set_encoder(dum_encoder *encoder, const char *const *settings)
 {
     for (; *settings != NULL; settings++) {
-        char name[64], *end;
-        const char *value = strchr(*settings, '=');
-        if (value == NULL || value - *settings >= (ptrdiff_t)sizeof name)
-            return complain("a setting is not name=value");
-        memcpy(name, *settings, (size_t)(value - *settings));
-        name[value - *settings] = '\0';
-        const double number = strtod(++value, &end);
-        const dum_status status = *end == '\0' && end > value ? dum_encoder_set_number(encoder, name, number)
-                                                              : dum_encoder_set_text(encoder, name, value);
+        setting s;
+        if (!split_setting(*settings, &s))
+            return false;
+        const dum_status status = s.is_number ? dum_encoder_set_number(encoder, s.name, s.number)
+                                              : dum_encoder_set_text(encoder, s.name, s.value);
         if (status != DUM_OK)
             return complain_library(*settings);
     }

@@ -13,8 +13,8 @@ static void put_grey(const float *from, uint8_t *to)
     memset(to, 0, PIXELS);
     for (int y = 0; y < GREY_SIDE; y++)
         for (int x = 0; x < GREY_SIDE; x++)
-            memset(to + ((y + MARGIN) * SIDE + x + MARGIN) * CHANNELS, (uint8_t)from[y * GREY_SIDE + x],
-                   CHANNELS);
+            memset(to + (ptrdiff_t)((y + MARGIN) * SIDE + x + MARGIN) * CHANNELS,
+                   (uint8_t)from[y * GREY_SIDE + x], CHANNELS);
 }
 
 static bool read_images(const dum_dataset *source, image_set *out)

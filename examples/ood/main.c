@@ -20,16 +20,14 @@ static const char help[] =
     "scorer\n"
     "dum; docs/ood.md has those that are used otherwise.\n";
 
-bool complain(const char *what)
+void say(const char *what)
 {
     fprintf(stderr, "ood_table: %s\n", what);
-    return false;
 }
 
-bool complain_library(const char *what)
+void say_library(const char *what)
 {
     fprintf(stderr, "ood_table: %s: %s\n", what, dum_error_message());
-    return false;
 }
 
 /* ---- Arguments ----------------------------------------------------------------------------- */
@@ -110,6 +108,19 @@ static bool parse(int argc, char **argv, ood_arguments *a)
     }
     if (a->train == NULL || a->labels == NULL || a->test == NULL || a->sets == 0)
         return complain("--train, --labels, --test and a --near or --far are needed (see --help)");
+    return true;
+}
+
+bool split_setting(const char *text, setting *out)
+{
+    char *end;
+    out->value = strchr(text, '=');
+    if (out->value == NULL || out->value - text >= (ptrdiff_t)sizeof out->name)
+        return complain("a setting is not name=value");
+    memcpy(out->name, text, (size_t)(out->value - text));
+    out->name[out->value - text] = '\0';
+    out->number = strtod(++out->value, &end);
+    out->is_number = *end == '\0' && end > out->value;
     return true;
 }
 

@@ -39,15 +39,11 @@ const int method_count = sizeof methods / sizeof methods[0];
 static bool set_scorer(dum_scorer *scorer, const char *const *settings)
 {
     for (; *settings != NULL; settings++) {
-        char name[64], *end;
-        const char *value = strchr(*settings, '=');
-        if (value == NULL || value - *settings >= (ptrdiff_t)sizeof name)
-            return complain("a setting is not name=value");
-        memcpy(name, *settings, (size_t)(value - *settings));
-        name[value - *settings] = '\0';
-        const double number = strtod(++value, &end);
-        const dum_status status = *end == '\0' && end > value ? dum_scorer_set_number(scorer, name, number)
-                                                              : dum_scorer_set_text(scorer, name, value);
+        setting s;
+        if (!split_setting(*settings, &s))
+            return false;
+        const dum_status status = s.is_number ? dum_scorer_set_number(scorer, s.name, s.number)
+                                              : dum_scorer_set_text(scorer, s.name, s.value);
         if (status != DUM_OK)
             return complain_library(*settings);
     }

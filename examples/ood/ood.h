@@ -58,9 +58,22 @@ extern const method methods[];
 extern const int method_count;
 const char *encoder_name(int encoder);
 
+void say(const char *what);
+void say_library(const char *what);
+/* A message, and false: macros, so that analysers see that. */
+#define complain(what) (say(what), false)
+#define complain_library(what) (say_library(what), false)
+
+/* name=value, taken apart. */
+typedef struct {
+    char name[64];
+    const char *value;
+    bool is_number;
+    double number;
+} setting;
+
 /* All of these: false after a message. */
-bool complain(const char *what);
-bool complain_library(const char *what);
+bool split_setting(const char *text, setting *out);
 bool load_images(dum_context *context, const char *path, int64_t limit, image_set *out);
 void free_images(image_set *set);
 bool load_labels(dum_context *context, const char *path, int64_t rows, int32_t **out);

@@ -118,7 +118,7 @@ static int32_t free_slot(const bool *taken)
 /* A tensor gets a place that none needs any more. Unit i makes tensor i + 1. */
 static void plan_slots(const dumi_network *n, dumi_inference *out, size_t *sizes)
 {
-    int32_t last[DUMI_MAX_UNITS + 1];
+    int32_t last[DUMI_MAX_UNITS + 1] = {0};
     bool taken[DUMI_MAX_UNITS + 1] = {false};
     last_uses(n, last);
     for (int32_t t = 0; t < n->tensors; t++) {

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 enum { COUPLINGS = DUMI_SCALED_PARAMS, WIDTH, EPOCHS, BATCH, RATE, SEED, PARAMS };
-enum { HIDDEN_LAYERS = 2 };
+enum { HIDDEN_LAYERS = 2, MOST_COLS = 2048 /* of a part: rows are scored on a small stack */ };
 
 static const dumi_param own[] = {
     {"couplings", 4, 0, 64, NULL, NULL, true, "affine couplings of each part; 0: half of what mds says"},
@@ -117,8 +117,8 @@ static dum_status check(const flow *s)
                  DUM_ERR_FORMAT, "tensor flow.shape is no number of couplings and a width");
     for (int64_t p = 0; p < s->head.sizes[PARTS]; p++) {
         const int64_t d = s->parts[p];
-        DUMI_REQUIRE(d >= 1 && d <= DUMI_MOST_COVARIANCE, DUM_ERR_FORMAT,
-                     "a part of the model has %lld columns", (long long)d);
+        DUMI_REQUIRE(d >= 1 && d <= MOST_COLS, DUM_ERR_FORMAT, "a part of the model has %lld columns",
+                     (long long)d);
         cols += d;
         roots += d * d;
         weights += weights_of(d, s->shape[0], s->shape[1]);
@@ -229,7 +229,7 @@ static dum_status train_coupling(training *t, dumi_net *net)
                                    .user = t};
     dumi_mlp_init(&net->mlp, t->seed, 0, net->parameters);
     DUMI_TRY(dumi_net_train(t->f, net, &how));
-    float kept[DUMI_MOST_COVARIANCE], out[2 * DUMI_MOST_COVARIANCE];
+    float kept[MOST_COLS], out[2 * MOST_COLS];
     for (int64_t i = 0; i < t->f->count; i++)
         couple(net, t->d, t->k, kept, out, t->y + i * t->d);
     return DUM_OK;
@@ -238,7 +238,7 @@ static dum_status train_coupling(training *t, dumi_net *net)
 /* y = W times the rows of a part, which have no class mean any more. */
 static void whiten(const dumi_fitting *f, int64_t at, int32_t d, const double *root, float *y)
 {
-    double x[DUMI_MOST_COVARIANCE], w[DUMI_MOST_COVARIANCE];
+    double x[MOST_COLS], w[MOST_COLS];
     for (int64_t i = 0; i < f->count; i++) {
         for (int32_t j = 0; j < d; j++)
             x[j] = (double)f->rows[i * f->cols + at + j];
@@ -307,6 +307,9 @@ static dum_status fit(dumi_fitting *f, void **state)
 {
     dumi_classes classes;
     flow *made;
+    for (int32_t p = 0; p < f->part_count; p++)
+        DUMI_REQUIRE(f->parts[p] <= MOST_COLS, DUM_ERR_LIMIT,
+                     "the data have %d columns, scorer flow takes %d at most", f->parts[p], MOST_COLS);
     DUMI_TRY(dumi_classes_create(f, &classes));
     const dum_status status = build(f, &classes, &made);
     dumi_classes_destroy(f->context, &classes);
@@ -318,7 +321,7 @@ static dum_status fit(dumi_fitting *f, void **state)
 /* Minus the log-likelihood of a whitened row. */
 static double surprise(const dumi_net *nets, int64_t couplings, int32_t d, float *y)
 {
-    float kept[DUMI_MOST_COVARIANCE], out[2 * DUMI_MOST_COVARIANCE];
+    float kept[MOST_COLS], out[2 * MOST_COLS];
     double sum = 0;
     for (int64_t k = 0; k < couplings_of(d, couplings); k++)
         sum -= couple(&nets[k], d, k, kept, out, y);
@@ -329,8 +332,8 @@ static double surprise(const dumi_net *nets, int64_t couplings, int32_t d, float
 
 static double score_part(const flow *s, int64_t part, int64_t at, const double *root, const float *row)
 {
-    double x[DUMI_MOST_COVARIANCE], w[DUMI_MOST_COVARIANCE], least = INFINITY;
-    float y[DUMI_MOST_COVARIANCE];
+    double x[MOST_COLS], w[MOST_COLS], least = INFINITY;
+    float y[MOST_COLS];
     const int32_t d = (int32_t)s->parts[part];
     for (int32_t j = 0; j < d; j++)
         x[j] = (double)row[at + j];

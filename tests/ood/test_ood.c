@@ -285,6 +285,49 @@ START_TEST(same_bits_of_outputs)
 }
 END_TEST
 
+/* Tables, too: what has no stages says so. */
+START_TEST(outputs_of_layers)
+{
+    enum { WIDE = 16 }; /* the first pixels of the images: a row of a table */
+    make_images();
+    dum_context *context = open_context(1, NULL);
+    dum_encoder *encoder;
+    dum_dataset *data;
+    dum_fit_options options;
+    float logits[IMAGES * CLASSES], odin[IMAGES * CLASSES], joint[IMAGES * (8 + CLASSES)];
+    int32_t raised = 0;
+    DUM_INIT(options);
+    options.labels = labels;
+    ck_ok(dum_encoder_create(context, "mlp", &encoder));
+    ck_ok(dum_encoder_set_text(encoder, "objective", "supervised"));
+    ck_ok(dum_encoder_set_number(encoder, "embedding", 8));
+    ck_ok(dum_encoder_set_number(encoder, "batch", 20));
+    ck_ok(dum_encoder_set_number(encoder, "epochs", 5));
+    ck_ok(dum_dataset_from_memory(context, images, IMAGES, WIDE, COLS, &data));
+    ck_ok(dum_encoder_fit(encoder, data, &options));
+    ck_ok(dum_encoder_set_text(encoder, "output", "logits"));
+    ck_ok(dum_encoder_embed_dataset(encoder, data, logits));
+    ck_ok(dum_encoder_set_text(encoder, "output", "joint"));
+    ck_ok(dum_encoder_embed_dataset(encoder, data, joint));
+    check_part(joint, 8 + CLASSES, 8, logits, CLASSES);
+    ck_ok(dum_encoder_set_text(encoder, "output", "odin"));
+    ck_ok(dum_encoder_set_number(encoder, "perturbation", 0.01));
+    ck_ok(dum_encoder_embed_dataset(encoder, data, odin));
+    for (int i = 0; i < IMAGES; i++)
+        raised +=
+            largest_softmax(odin + (ptrdiff_t)i * CLASSES) > largest_softmax(logits + (ptrdiff_t)i * CLASSES);
+    ck_assert_int_ge(raised, IMAGES - 3);
+    static const char *const lacking[] = {"stages", "gram", "rotation", "map"};
+    for (size_t i = 0; i < sizeof lacking / sizeof lacking[0]; i++) {
+        ck_ok(dum_encoder_set_text(encoder, "output", lacking[i]));
+        ck_fails(dum_encoder_embed(encoder, images, 1, WIDE, 0, odin), DUM_ERR_UNSUPPORTED, lacking[i]);
+    }
+    dum_dataset_destroy(data);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* ---- Scorers against NumPy ----------------------------------------------------------------- */
 
 enum { JOINT = OOD_FEATURES + OOD_CLASSES };
@@ -618,6 +661,7 @@ int main(void)
     tcase_add_test(cases, turned_copies);
     tcase_add_test(cases, gram_matrices);
     tcase_add_test(cases, perturbation);
+    tcase_add_test(cases, outputs_of_layers);
     tcase_add_loop_test(cases, same_bits_of_outputs, 0, OUTPUTS);
     tcase_add_loop_test(cases, reference_values, 0, KNOWN);
     tcase_add_test(cases, flow_is_a_density);
