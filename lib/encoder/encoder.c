@@ -79,10 +79,18 @@ dum_status dumi_encoder_create_lacking(dum_context *context, int32_t cols, int32
     return DUM_OK;
 }
 
-dum_encoder *dumi_encoder_keep(dum_encoder *encoder)
+dum_status dumi_encoder_lend(dum_encoder *encoder, dum_encoder **out)
 {
+    DUMI_TRY(create(encoder->context, encoder->kind, out));
+    memcpy((*out)->values, encoder->values, sizeof encoder->values);
+    (*out)->embed = encoder->embed;
+    (*out)->user = encoder->user;
+    (*out)->cols = encoder->cols;
+    (*out)->embedding_cols = encoder->embedding_cols;
+    (*out)->model = encoder->model;
+    (*out)->lender = encoder;
     atomic_fetch_add_explicit(&encoder->references, 1, memory_order_relaxed);
-    return encoder;
+    return DUM_OK;
 }
 
 void dum_encoder_destroy(dum_encoder *encoder)
@@ -90,7 +98,9 @@ void dum_encoder_destroy(dum_encoder *encoder)
     if (encoder == NULL || atomic_fetch_sub_explicit(&encoder->references, 1, memory_order_acq_rel) != 1)
         return;
     dum_context *context = encoder->context;
-    dumi_encoder_model_destroy(encoder->model);
+    if (encoder->lender == NULL)
+        dumi_encoder_model_destroy(encoder->model);
+    dum_encoder_destroy(encoder->lender);
     dumi_free(context, encoder);
     dum_context_destroy(context);
 }

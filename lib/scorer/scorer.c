@@ -181,11 +181,11 @@ dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder)
     DUMI_NOT_NULL(scorer);
     DUMI_NOT_NULL(encoder);
     DUMI_TRY(check_encoder(scorer, encoder));
-    dumi_encoder_keep(encoder);
+    dum_encoder *own = NULL;
+    if (encoder->kind != DUMI_IDENTITY)
+        DUMI_TRY(dumi_encoder_lend(encoder, &own));
     dum_encoder_destroy(scorer->encoder);
-    scorer->encoder = encoder->kind == DUMI_IDENTITY ? NULL : encoder;
-    if (scorer->encoder == NULL)
-        dum_encoder_destroy(encoder);
+    scorer->encoder = own;
     return DUM_OK;
 }
 

@@ -379,6 +379,43 @@ START_TEST(callbacks_embed)
 }
 END_TEST
 
+/* What comes out of an encoder may be set while a scorer stands on it: the scorer goes on as before. */
+START_TEST(scorers_keep_the_output)
+{
+    dum_context *context = open_context(2);
+    dum_encoder *encoder = fitted(context);
+    dum_dataset *data = image_data(context, 0, ROWS);
+    dum_scorer *scorer = scorer_on(context, encoder, "knn"), *other, *loaded;
+    static double before[ROWS], after[ROWS];
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    ck_ok(dum_scorer_score(scorer, images, ROWS, PIXELS, 0, before));
+    ck_ok(dum_encoder_set_text(encoder, "output", "map")); /* four times the columns */
+    ck_ok(dum_scorer_score(scorer, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    other = scorer_on(context, encoder, "knn");
+    ck_ok(dum_scorer_fit(other, data, NULL));
+    ck_ok(dum_scorer_score(other, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_ne(before, after, sizeof before);
+    size_t size;
+    ck_ok(dum_scorer_save_memory(scorer, NULL, 0, &size));
+    unsigned char *bytes = malloc(size);
+    ck_ok(dum_scorer_save_memory(scorer, bytes, size, &size));
+    ck_ok(dum_scorer_load_memory(context, bytes, size, &loaded));
+    free(bytes);
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_STATE, "below a scorer");
+    dum_scorer_destroy(other);
+    dum_encoder_destroy(encoder);
+    ck_ok(dum_scorer_score(scorer, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    dum_scorer_destroy(scorer);
+    ck_ok(dum_scorer_score(loaded, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    dum_scorer_destroy(loaded);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
 START_TEST(uncertainty_can_be_learnt_afterwards)
 {
     dum_context *context = open_context(2);
@@ -539,6 +576,7 @@ int main(void)
     tcase_add_test(cases, files_hold_encoders);
     tcase_add_test(cases, scorers_stand_on_encoders);
     tcase_add_test(cases, callbacks_embed);
+    tcase_add_test(cases, scorers_keep_the_output);
     tcase_add_test(cases, uncertainty_can_be_learnt_afterwards);
     tcase_add_test(cases, bad_input_is_named);
     tcase_add_loop_test(cases, allocations_fail, 0, OBJECTIVES);

@@ -520,10 +520,12 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_get_number(const dum_scorer *scorer,
 DUM_API DUM_NODISCARD dum_status dum_scorer_get_text(const dum_scorer *scorer, const char *name,
                                                      const char **value);
 
-/* Puts an encoder below the scorer (default: identity): fit and score then take its inputs. Keeps a reference; the
- * encoder cannot be trained while it is below a scorer. fit embeds all rows once and holds the embeddings in memory
- * meanwhile. The model file of the scorer holds its encoder, but for one of the host: a scorer that was loaded without
- * it gets it by this call. Errors: STATE (fitted), SHAPE (other columns than the one that a file speaks of). */
+/* Puts an encoder below the scorer (default: identity): fit and score then take its inputs. Keeps a reference, and its
+ * options as they are now: "output" may be set to another for the next scorer, but the encoder cannot be trained while
+ * it is below a scorer. Only reads the encoder, which other threads may use meanwhile for calls that take it as const.
+ * fit embeds all rows once and holds the embeddings in memory meanwhile. The model file of the scorer holds its encoder,
+ * but for one of the host: a scorer that was loaded without it gets it by this call. Errors: STATE (fitted), SHAPE (other
+ * columns than the one that a file speaks of). */
 DUM_API DUM_NODISCARD dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder);
 
 /* Fits to a dataset; with option "holdout" > 0, that share of the rows is kept out of training and
