@@ -24,7 +24,8 @@
  *    of two rows in elements (row_stride >= columns; 0 means columns).
  *  - Thread safety: handles may be used by several threads at once for calls that take them as
  *    const; a call that takes a handle without const needs that handle for itself. Different
- *    handles are independent, also when they share a context.
+ *    handles are independent, also when they share a context: a call that takes a context only to
+ *    make a handle may run on several threads at once although it is not const.
  *  - Every function may return DUM_ERR_ARGUMENT for NULL or out-of-range arguments,
  *    DUM_ERR_ABI / DUM_ERR_UNSUPPORTED for a struct whose struct_size it cannot read, and
  *    DUM_ERR_NOMEM; these are not repeated below.
@@ -609,9 +610,9 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_pvalue(const dum_scorer *scorer, con
  * Rows that resemble those just before them (a slow sensor) break all of this: option "thin". */
 typedef struct dum_monitor dum_monitor;
 
-/* Thread safety, unlike other handles: dum_monitor_push_scores, push_rows, read, reset and save may be called by any
- * threads at once, though push and reset are not const; they take turns by a lock, in which a window is sorted when
- * it is full. create, set, fit and destroy need the monitor for themselves. */
+/* Thread safety, unlike other handles: dum_monitor_push_scores, push_rows, read, read_top, reset, save and save_memory
+ * may be called by any threads at once, though push and reset are not const; they take turns by the monitor's lock, in
+ * which a window is sorted when it is full. create, set, fit and destroy need the monitor for themselves. */
 DUM_API DUM_NODISCARD dum_status dum_monitor_create(dum_context *context, dum_monitor **out);
 DUM_API void dum_monitor_destroy(dum_monitor *monitor);
 
