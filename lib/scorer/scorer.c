@@ -406,6 +406,8 @@ static dum_status score_scaled(const dum_scorer *scorer, const float *data, int6
         const int64_t count = rows - first < CHUNK ? rows - first : CHUNK;
         dumi_rows_scale(scorer->scaling, count, cols, data + first * row_stride, row_stride, scaled);
         status = score_rows(scorer, scaled, count, cols, scores + first);
+        if (status != DUM_OK)
+            dumi_shift_row(first);
     }
     dumi_free(scorer->context, scaled);
     return status;
@@ -429,6 +431,8 @@ dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, i
                                    embeddings);
         if (status == DUM_OK)
             status = score_scaled(scorer, embeddings, count, scorer->embedded, scores + first);
+        if (status != DUM_OK)
+            dumi_shift_row(first);
     }
     dumi_free(scorer->context, embeddings);
     return status;
