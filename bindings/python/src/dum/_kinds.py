@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""One class for each kind of scorer. Made by tools/kinds.py: do not edit."""
+"""Encoders, and one class for each kind of scorer. Made by tools/kinds.py: do not edit."""
 
 from typing import ClassVar, Literal
 
 from dum._detector import Detector
+from dum._encoder import CallableEncoder, EncoderBase
 
 __all__ = [
     "ABOD",
@@ -17,9 +18,11 @@ __all__ = [
     "PCA",
     "REPEN",
     "AutoEncoder",
+    "CallableEncoder",
     "DeepSVDD",
     "Detector",
     "EllipticEnvelope",
+    "Encoder",
     "Ensemble",
     "ExtendedIsolationForest",
     "IsolationForest",
@@ -28,6 +31,204 @@ __all__ = [
     "OneClassSVM",
     "SamplingDistance",
 ]
+
+
+class Encoder(EncoderBase):
+    """What turns an input into an embedding (docs/encoders.md).
+
+    Parameters
+    ----------
+    kind : "identity", "mlp", "resnet"; default "resnet"
+        resnet: images; mlp: rows of a table; identity: the input is the embedding already, no options
+    height : 1 to 4096; default 32
+        resnet: of the images, in pixels
+    width : 1 to 4096; default 32
+        resnet: of the images, in pixels
+    channels : 1 to 3; default 3
+        resnet: of the images: 3, or 1 for grey ones
+    depth : 8 to 62; default 18
+        resnet: 18, 34, 50 or 6 n + 2 (8, 14, 20, ...)
+    stem : "small", "large"; default "small"
+        resnet: 3x3, for images of about 32x32, or 7x7 and pooling, for 224x224
+    layers : 0 to 16; default 2
+        mlp: hidden layers
+    units : 1 to 65536; default 64
+        resnet: columns of the first stage (each later one has twice as many); mlp: of a hidden layer
+    embedding : 1 to 65536; default 128
+        mlp: columns of the features
+    projection : 1 to 65536; default 128
+        columns of the projection
+    output : "features", "map", "projection", "logits", "uncertainty"; default "features"
+        what embed returns; map: before pooling; uncertainty: -log of the temperature's inverse; can be set after
+        fit
+    objective : "simclr", "moco", "instance", "local-aggregation", "infomax", "supervised"; default "simclr"
+        what is trained; supervised needs labels
+    temperature : 1e-06 to 1e+06; default 0.2
+        divides the similarities
+    uncertainty : "off", "on"; default "off"
+        simclr: a temperature for each input, learnt (Zhang et al. 2021)
+    frozen : "off", "on"; default "off"
+        with warm_start: only the uncertainty is trained, the rest stays
+    rotation : "off", "on"; default "off"
+        supervised: also tells by how many quarters an image was turned
+    queue : 2 to 1e+07; default 4096
+        moco: keys that are kept
+    key_momentum : 0 to 1; default 0.99
+        moco: of the network that makes keys
+    bank_momentum : 0 to 1; default 0.5
+        instance, local-aggregation: of the memory bank
+    negatives : 1 to 1e+07; default 4096
+        instance: rows of the bank drawn a step
+    clusters : 0 to 1e+06; default 0
+        local-aggregation: of k-means; 0: rows / 30
+    clusterings : 1 to 32; default 3
+        local-aggregation: runs of k-means joined
+    neighbours : 1 to 1e+06; default 512
+        local-aggregation: nearest rows that are background
+    optimizer : "sgd", "adam", "lars"; default "sgd"
+        of the training; lars: for batches of thousands
+    rate : 1e-12 to 1000; default 0.06
+        learning rate; scale it with the batch
+    schedule : "constant", "cosine"; default "cosine"
+        of the learning rate over the steps, after the warm-up
+    warmup : 0 to 1e+06; default 0.0
+        epochs in which the rate rises from 0
+    momentum : 0 to 0.9999; default 0.9
+        sgd, lars
+    weight_decay : 0 to 1000; default 0.0005
+        added to the gradient: decay x weight; of convolutions and layers
+    clip : 0 to 1e+12; default 0.0
+        largest norm of the gradient; 0: no limit
+    batch : 1 to 65536; default 256
+        rows of a step, each in all its views
+    epochs : 1 to 1e+09; default 100
+        passes over the data; used where steps is 0
+    steps : 0 to 1e+12; default 0
+        optimiser steps; 0: as epochs says
+    crop_min : 0.001 to 1; default 0.2
+        images: smallest share of the area kept
+    crop_max : 0.001 to 1; default 1.0
+        images: largest share of the area kept
+    flip : 0 to 1; default 0.5
+        images: chance of a horizontal flip
+    jitter : 0 to 1; default 0.8
+        images: chance that colours change
+    brightness : 0 to 1; default 0.4
+        images: factors 1 - this to 1 + this
+    contrast : 0 to 1; default 0.4
+        images: factors 1 - this to 1 + this
+    saturation : 0 to 1; default 0.4
+        images: factors 1 - this to 1 + this
+    hue : 0 to 0.5; default 0.1
+        images: turns of the colour circle, each way
+    grey : 0 to 1; default 0.2
+        images: chance that colours go
+    blur : 0 to 1; default 0.0
+        images: chance of a Gaussian blur
+    noise : 0 to 1000; default 0.1
+        mlp: deviation of what is added to scaled columns
+    swap : 0 to 1; default 0.3
+        mlp: chance that a value comes from another row
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    """
+
+    def __init__(
+        self,
+        kind: Literal["identity", "mlp", "resnet"] = "resnet",
+        *,
+        height: int = 32,
+        width: int = 32,
+        channels: int = 3,
+        depth: int = 18,
+        stem: Literal["small", "large"] = "small",
+        layers: int = 2,
+        units: int = 64,
+        embedding: int = 128,
+        projection: int = 128,
+        output: Literal["features", "map", "projection", "logits", "uncertainty"] = "features",
+        objective: Literal["simclr", "moco", "instance", "local-aggregation", "infomax", "supervised"] = "simclr",
+        temperature: float = 0.2,
+        uncertainty: Literal["off", "on"] = "off",
+        frozen: Literal["off", "on"] = "off",
+        rotation: Literal["off", "on"] = "off",
+        queue: int = 4096,
+        key_momentum: float = 0.99,
+        bank_momentum: float = 0.5,
+        negatives: int = 4096,
+        clusters: int = 0,
+        clusterings: int = 3,
+        neighbours: int = 512,
+        optimizer: Literal["sgd", "adam", "lars"] = "sgd",
+        rate: float = 0.06,
+        schedule: Literal["constant", "cosine"] = "cosine",
+        warmup: float = 0.0,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0005,
+        clip: float = 0.0,
+        batch: int = 256,
+        epochs: int = 100,
+        steps: int = 0,
+        crop_min: float = 0.2,
+        crop_max: float = 1.0,
+        flip: float = 0.5,
+        jitter: float = 0.8,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        saturation: float = 0.4,
+        hue: float = 0.1,
+        grey: float = 0.2,
+        blur: float = 0.0,
+        noise: float = 0.1,
+        swap: float = 0.3,
+        seed: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.height = height
+        self.width = width
+        self.channels = channels
+        self.depth = depth
+        self.stem = stem
+        self.layers = layers
+        self.units = units
+        self.embedding = embedding
+        self.projection = projection
+        self.output = output
+        self.objective = objective
+        self.temperature = temperature
+        self.uncertainty = uncertainty
+        self.frozen = frozen
+        self.rotation = rotation
+        self.queue = queue
+        self.key_momentum = key_momentum
+        self.bank_momentum = bank_momentum
+        self.negatives = negatives
+        self.clusters = clusters
+        self.clusterings = clusterings
+        self.neighbours = neighbours
+        self.optimizer = optimizer
+        self.rate = rate
+        self.schedule = schedule
+        self.warmup = warmup
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.batch = batch
+        self.epochs = epochs
+        self.steps = steps
+        self.crop_min = crop_min
+        self.crop_max = crop_max
+        self.flip = flip
+        self.jitter = jitter
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+        self.hue = hue
+        self.grey = grey
+        self.blur = blur
+        self.noise = noise
+        self.swap = swap
+        self.seed = seed
 
 
 class ABOD(Detector):
@@ -46,6 +247,8 @@ class ABOD(Detector):
     identical : "leave-out", "count"; default "leave-out"
         the first training row that is identical to a scored row: leave-out, so that training rows score as such; or
         count it among the neighbours
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -59,12 +262,14 @@ class ABOD(Detector):
         scaling: Literal["none", "minmax", "zscore"] = "none",
         neighbours: int = 5,
         identical: Literal["leave-out", "count"] = "leave-out",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
         self.neighbours = neighbours
         self.identical = identical
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -103,6 +308,8 @@ class AutoEncoder(Detector):
         of Adam
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -126,6 +333,7 @@ class AutoEncoder(Detector):
         batch: int = 128,
         rate: float = 0.001,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -142,6 +350,7 @@ class AutoEncoder(Detector):
         self.batch = batch
         self.rate = rate
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -154,6 +363,8 @@ class COPOD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -164,9 +375,11 @@ class COPOD(Detector):
         self,
         *,
         holdout: float = 0.0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -197,6 +410,8 @@ class DeepSVDD(Detector):
         added to the gradient, times the weights
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -216,6 +431,7 @@ class DeepSVDD(Detector):
         rate: float = 0.0001,
         weight_decay: float = 1e-06,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -228,6 +444,7 @@ class DeepSVDD(Detector):
         self.rate = rate
         self.weight_decay = weight_decay
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -298,6 +515,8 @@ class DUM(Detector):
         NaN and infinity are an error, or replaced by the column's median
     precision : "float32", "bfloat16", "int8"; default "float32"
         of the weights when scoring: wide heads score a row in less time, less exactly
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -337,6 +556,7 @@ class DUM(Detector):
         seed: int = 0,
         nonfinite: Literal["refuse", "impute"] = "refuse",
         precision: Literal["float32", "bfloat16", "int8"] = "float32",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -369,6 +589,7 @@ class DUM(Detector):
         self.seed = seed
         self.nonfinite = nonfinite
         self.precision = precision
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -381,6 +602,8 @@ class ECOD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -391,9 +614,11 @@ class ECOD(Detector):
         self,
         *,
         holdout: float = 0.0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -414,6 +639,8 @@ class ExtendedIsolationForest(Detector):
         rows that each tree is grown on, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: those that score above 0.5
     """
@@ -429,6 +656,7 @@ class ExtendedIsolationForest(Detector):
         trees: int = 100,
         sample: int = 256,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -436,6 +664,7 @@ class ExtendedIsolationForest(Detector):
         self.trees = trees
         self.sample = sample
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -454,6 +683,8 @@ class EllipticEnvelope(Detector):
         random subsets that the search begins with
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -467,12 +698,14 @@ class EllipticEnvelope(Detector):
         support: float = 0.0,
         starts: int = 100,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.support = support
         self.starts = starts
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -529,6 +762,8 @@ class Ensemble(Detector):
         weight of this kind with its default options; 0: without it
     sp : 0 to 1e+06; default 0.0
         weight of this kind with its default options; 0: without it
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -561,6 +796,7 @@ class Ensemble(Detector):
         pca: float = 0.0,
         repen: float = 0.0,
         sp: float = 0.0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -586,6 +822,7 @@ class Ensemble(Detector):
         self.pca = pca
         self.repen = repen
         self.sp = sp
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -604,6 +841,8 @@ class HBOS(Detector):
         added to each density, so that an empty bin has a logarithm
     tolerance : 0 to 1e+06; default 0.5
         a value this share of a bin outside counts as in the outermost one, further out as in the rarest
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -617,12 +856,14 @@ class HBOS(Detector):
         bins: int = 10,
         alpha: float = 0.1,
         tolerance: float = 0.5,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.bins = bins
         self.alpha = alpha
         self.tolerance = tolerance
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -641,6 +882,8 @@ class IsolationForest(Detector):
         rows that each tree is grown on, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: those that score above 0.5
     """
@@ -655,12 +898,14 @@ class IsolationForest(Detector):
         trees: int = 100,
         sample: int = 256,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.trees = trees
         self.sample = sample
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -681,6 +926,8 @@ class KDE(Detector):
         deviation of the kernel; 0: sqrt(d v / 2), v the variance of all values about their columns' means
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -695,6 +942,7 @@ class KDE(Detector):
         features: int = 1024,
         bandwidth: float = 0.0,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -702,6 +950,7 @@ class KDE(Detector):
         self.features = features
         self.bandwidth = bandwidth
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -723,6 +972,8 @@ class KNN(Detector):
         count it among the neighbours
     method : "largest", "mean", "median"; default "largest"
         which of the k distances is the score
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -737,6 +988,7 @@ class KNN(Detector):
         neighbours: int = 5,
         identical: Literal["leave-out", "count"] = "leave-out",
         method: Literal["largest", "mean", "median"] = "largest",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -744,6 +996,7 @@ class KNN(Detector):
         self.neighbours = neighbours
         self.identical = identical
         self.method = method
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -764,6 +1017,8 @@ class LeSiNN(Detector):
         of all random numbers
     samples : 1 to 10000; default 50
         over which the mean is taken
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -778,6 +1033,7 @@ class LeSiNN(Detector):
         sample: int = 8,
         seed: int = 0,
         samples: int = 50,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -785,6 +1041,7 @@ class LeSiNN(Detector):
         self.sample = sample
         self.seed = seed
         self.samples = samples
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -804,6 +1061,8 @@ class LOF(Detector):
     identical : "leave-out", "count"; default "leave-out"
         the first training row that is identical to a scored row: leave-out, so that training rows score as such; or
         count it among the neighbours
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: those that score above 1.5
     """
@@ -818,12 +1077,14 @@ class LOF(Detector):
         scaling: Literal["none", "minmax", "zscore"] = "none",
         neighbours: int = 20,
         identical: Literal["leave-out", "count"] = "leave-out",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
         self.neighbours = neighbours
         self.identical = identical
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -838,6 +1099,8 @@ class Mahalanobis(Detector):
         share of the rows that fit keeps out of training to calibrate
     scaling : "none", "minmax", "zscore"; default "none"
         of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -849,10 +1112,12 @@ class Mahalanobis(Detector):
         *,
         holdout: float = 0.0,
         scaling: Literal["none", "minmax", "zscore"] = "none",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -877,6 +1142,8 @@ class OneClassSVM(Detector):
         megabytes of kernel rows that training keeps, and two rows at least
     max_iterations : 0 to 1e+12; default 0
         of training; 0: no limit
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: those that score above 0.0
     """
@@ -894,6 +1161,7 @@ class OneClassSVM(Detector):
         tolerance: float = 0.001,
         cache_mb: float = 200.0,
         max_iterations: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -903,6 +1171,7 @@ class OneClassSVM(Detector):
         self.tolerance = tolerance
         self.cache_mb = cache_mb
         self.max_iterations = max_iterations
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -921,6 +1190,8 @@ class PCA(Detector):
         that explain a row, columns - 1 at most; 0: as many as option variance asks for
     variance : 0.01 to 1; default 0.9
         share that the components explain at least
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -934,12 +1205,14 @@ class PCA(Detector):
         scaling: Literal["none", "minmax", "zscore"] = "none",
         components: int = 0,
         variance: float = 0.9,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
         self.components = components
         self.variance = variance
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -970,6 +1243,8 @@ class REPEN(Detector):
         by which squares of distances should differ
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -989,6 +1264,7 @@ class REPEN(Detector):
         rate: float = 0.001,
         margin: float = 1000.0,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -1001,6 +1277,7 @@ class REPEN(Detector):
         self.rate = rate
         self.margin = margin
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -1019,6 +1296,8 @@ class SamplingDistance(Detector):
         rows, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -1032,10 +1311,12 @@ class SamplingDistance(Detector):
         scaling: Literal["none", "minmax", "zscore"] = "none",
         sample: int = 20,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
         self.sample = sample
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
