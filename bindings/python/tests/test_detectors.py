@@ -18,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 import dum
 from dum import _kinds
 
-
 NAMES = [name for name in _kinds.__all__ if name not in ("Detector", "Encoder", "CallableEncoder")]
 
 
