@@ -198,6 +198,11 @@ def test_a_failed_fit_leaves_the_encoder(images, encoder):
         dum.Encoder("resnet").transform(images[0])
     with pytest.raises(NotFittedError):
         dum.KNN(encoder=dum.Encoder("resnet")).fit(images[0])
+    for no_encoder in (twice, "resnet"):
+        with pytest.raises(TypeError, match="expected a dum.Encoder"):
+            dum.KNN(encoder=no_encoder).fit(images[0].reshape(72, -1))
+        with pytest.raises(TypeError, match="expected a dum.Encoder"):
+            dum.Scorer("knn", encoder=no_encoder)
     with pytest.raises(dum.ArgumentError, match="expected identity, mlp or resnet"):
         dum.Encoder("transformer").fit(images[0])
 

@@ -14,7 +14,7 @@ from dum._array import flat, plain
 from dum._dataset import Dataset
 from dum._encoder import EncoderBase, checked
 from dum._fit import ProgressCallback
-from dum._model import Scorer
+from dum._model import Scorer, model_of
 
 
 class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -49,7 +49,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: Any, reset: bool) -> npt.NDArray[Any]:
         X = plain(X)
         if self.encoder is not None:
-            check_is_fitted(self.encoder)
+            model_of(self.encoder)
             self.encoder._check_size(X)
             X = flat(X)
         return checked(self, X, reset, 2 if reset else 1)

@@ -32,6 +32,14 @@ def _again(cls: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any
     return cls(*arguments, **options)
 
 
+def model_of(encoder: Any) -> "EncoderModel | None":
+    """What a scorer stands on."""
+    if encoder is not None and not hasattr(encoder, "_ready"):
+        raise TypeError(f"encoder is {encoder!r}, expected a dum.Encoder")
+    model: EncoderModel | None = None if encoder is None else encoder._ready()
+    return model
+
+
 class _Model:
     """A fit makes a new handle and puts it in the old one's place at the end: threads that use the old one
     meanwhile are safe, and a fit that fails leaves everything as it was."""
@@ -279,7 +287,7 @@ class Scorer(_Model):
         whatever is done to it afterwards."""
         self._kind = kind
         self._encoder = encoder
-        self._below = None if encoder is None else encoder._ready()
+        self._below = model_of(encoder)
         self._from_file = False
         super().__init__(scorer_params(kind), options, context)
 
@@ -316,7 +324,7 @@ class Scorer(_Model):
 
     def _stand_on(self, encoder: "EncoderBase | None") -> Self:
         self._encoder = encoder
-        self._below = None if encoder is None else encoder._ready()
+        self._below = model_of(encoder)
         self._from_file = True
         self._put(self._handle)
         return self
