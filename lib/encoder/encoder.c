@@ -79,17 +79,19 @@ dum_status dumi_encoder_create_lacking(dum_context *context, int32_t cols, int32
     return DUM_OK;
 }
 
-dum_status dumi_encoder_lend(dum_encoder *encoder, dum_encoder **out)
+dum_status dumi_encoder_view(dum_encoder *encoder, dum_encoder **out)
 {
-    DUMI_TRY(create(encoder->context, encoder->kind, out));
-    memcpy((*out)->values, encoder->values, sizeof encoder->values);
-    (*out)->embed = encoder->embed;
-    (*out)->user = encoder->user;
-    (*out)->cols = encoder->cols;
-    (*out)->embedding_cols = encoder->embedding_cols;
-    (*out)->model = encoder->model;
-    (*out)->lender = encoder;
+    dum_encoder *view;
+    DUMI_TRY(create(encoder->context, encoder->kind, &view));
+    memcpy(view->values, encoder->values, sizeof view->values);
+    view->model = encoder->model;
+    view->embed = encoder->embed;
+    view->user = encoder->user;
+    view->cols = encoder->cols;
+    view->embedding_cols = encoder->embedding_cols;
+    view->whole = encoder;
     atomic_fetch_add_explicit(&encoder->references, 1, memory_order_relaxed);
+    *out = view;
     return DUM_OK;
 }
 
@@ -98,9 +100,10 @@ void dum_encoder_destroy(dum_encoder *encoder)
     if (encoder == NULL || atomic_fetch_sub_explicit(&encoder->references, 1, memory_order_acq_rel) != 1)
         return;
     dum_context *context = encoder->context;
-    if (encoder->lender == NULL)
+    if (encoder->whole != NULL)
+        dum_encoder_destroy(encoder->whole);
+    else
         dumi_encoder_model_destroy(encoder->model);
-    dum_encoder_destroy(encoder->lender);
     dumi_free(context, encoder);
     dum_context_destroy(context);
 }

@@ -86,14 +86,15 @@ struct dum_encoder {
     dumi_encoder_kind kind;
     double values[DUMI_ENCODER_PARAMS];
     dumi_encoder_model *model; /* NULL before fit */
-    dum_encoder *lender;       /* whose model it is; NULL: its own */
     dum_embed_fn embed;        /* of the host */
     void *user;
     int32_t cols, embedding_cols; /* of the callback */
+    dum_encoder *whole;           /* of a view: the one whose model it has */
 };
 
-/* The encoder with the options that it has now. It borrows the model, so the encoder cannot be trained meanwhile. */
-dum_status dumi_encoder_lend(dum_encoder *encoder, dum_encoder **out);
+/* The encoder as it is now, with options of its own: what is below a scorer, which "output" of the host's handle must
+ * not change. Keeps a reference. */
+dum_status dumi_encoder_view(dum_encoder *encoder, dum_encoder **out);
 const char *dumi_encoder_kind_name(dumi_encoder_kind kind);
 /* Whether embeddings can be had; STATE where it is not fitted. */
 dum_status dumi_encoder_check(const dum_encoder *encoder);

@@ -181,11 +181,11 @@ dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder)
     DUMI_NOT_NULL(scorer);
     DUMI_NOT_NULL(encoder);
     DUMI_TRY(check_encoder(scorer, encoder));
-    dum_encoder *own = NULL;
+    dum_encoder *view = NULL;
     if (encoder->kind != DUMI_IDENTITY)
-        DUMI_TRY(dumi_encoder_lend(encoder, &own));
+        DUMI_TRY(dumi_encoder_view(encoder, &view));
     dum_encoder_destroy(scorer->encoder);
-    scorer->encoder = own;
+    scorer->encoder = view;
     return DUM_OK;
 }
 
