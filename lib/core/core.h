@@ -40,6 +40,9 @@ static inline dum_status dumi_status(void)
 
 /* Every fallible public function begins with it. */
 void dumi_clear_error(void);
+/* Where a part of the rows failed that begins with row `first`: a message that begins with a row's number gets the
+ * number that the row has for the caller. */
+void dumi_shift_row(int64_t first);
 
 #define DUMI_TRY(expression)                                                                                   \
     do {                                                                                                       \

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* 256 bytes in all: more thread-local storage can end a process that loads the library late. */
 static _Thread_local struct {
@@ -53,6 +54,18 @@ void dumi_record(dum_status status, const char *format, ...)
 dum_status dumi_recorded(void)
 {
     return (dum_status)last.status;
+}
+
+void dumi_shift_row(int64_t first)
+{
+    static const char row[] = "row ";
+    if (first == 0 || strncmp(last.message, row, sizeof row - 1) != 0)
+        return;
+    char was[sizeof last.message], *end;
+    memcpy(was, last.message, sizeof was);
+    const long long number = strtoll(was + sizeof row - 1, &end, 10);
+    if (end != was + sizeof row - 1)
+        dumi_record(dumi_recorded(), "row %lld%s", number + (long long)first, end);
 }
 
 void dumi_clear_error(void)

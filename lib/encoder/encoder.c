@@ -235,6 +235,8 @@ dum_status dum_encoder_embed_dataset(const dum_encoder *encoder, const dum_datas
         status = dum_dataset_read(data, first, count, rows);
         if (status == DUM_OK)
             status = dum_encoder_embed(encoder, rows, count, data->cols, 0, out + first * cols);
+        if (status != DUM_OK)
+            dumi_shift_row(first);
     }
     dumi_free(data->context, rows);
     return status;

@@ -34,7 +34,11 @@ static dum_status score_chunks(const dum_scorer *scorer, const dum_dataset *data
         for (int64_t i = 0; i < count; i++)
             indices[i] = first + i;
         DUMI_GO(dumi_dataset_gather(data, indices, count, rows));
-        DUMI_GO(dumi_scorer_score_rows(scorer, rows, count, cols, scores + first));
+        status = dumi_scorer_score_rows(scorer, rows, count, cols, scores + first);
+        if (status != DUM_OK) {
+            dumi_shift_row(first);
+            goto done;
+        }
     }
 done:
     dumi_free(scorer->context, rows);

@@ -469,6 +469,8 @@ static dum_status score_scaled(const dum_scorer *scorer, const float *data, int6
         dumi_rows_scale(scorer->kind, scorer->values, scorer->scaling, count, cols, data + first * row_stride,
                         row_stride, scaled);
         status = score_rows(scorer, scaled, count, cols, scores + first);
+        if (status != DUM_OK)
+            dumi_shift_row(first);
     }
     dumi_free(scorer->context, scaled);
     return status;
@@ -492,6 +494,8 @@ dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, i
                                    embeddings);
         if (status == DUM_OK)
             status = score_scaled(scorer, embeddings, count, scorer->embedded, scores + first);
+        if (status != DUM_OK)
+            dumi_shift_row(first);
     }
     dumi_free(scorer->context, embeddings);
     return status;

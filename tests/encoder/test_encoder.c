@@ -379,6 +379,86 @@ START_TEST(callbacks_embed)
 }
 END_TEST
 
+/* What comes out of an encoder may be set while a scorer stands on it: the scorer goes on as before. */
+START_TEST(scorers_keep_the_output)
+{
+    dum_context *context = open_context(2);
+    dum_encoder *encoder = fitted(context);
+    dum_dataset *data = image_data(context, 0, ROWS);
+    dum_scorer *scorer = scorer_on(context, encoder, "knn"), *other, *loaded;
+    static double before[ROWS], after[ROWS];
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    ck_ok(dum_scorer_score(scorer, images, ROWS, PIXELS, 0, before));
+    ck_ok(dum_encoder_set_text(encoder, "output", "map")); /* four times the columns */
+    ck_ok(dum_scorer_score(scorer, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    other = scorer_on(context, encoder, "knn");
+    ck_ok(dum_scorer_fit(other, data, NULL));
+    ck_ok(dum_scorer_score(other, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_ne(before, after, sizeof before);
+    size_t size;
+    ck_ok(dum_scorer_save_memory(scorer, NULL, 0, &size));
+    unsigned char *bytes = malloc(size);
+    ck_ok(dum_scorer_save_memory(scorer, bytes, size, &size));
+    ck_ok(dum_scorer_load_memory(context, bytes, size, &loaded));
+    free(bytes);
+    ck_fails(fit(encoder, data, NULL), DUM_ERR_STATE, "below a scorer");
+    dum_scorer_destroy(other);
+    dum_encoder_destroy(encoder);
+    ck_ok(dum_scorer_score(scorer, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    dum_scorer_destroy(scorer);
+    ck_ok(dum_scorer_score(loaded, images, ROWS, PIXELS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    dum_scorer_destroy(loaded);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* Encoders and scorers take rows in parts: the number in a message is the caller's. */
+START_TEST(messages_name_the_row)
+{
+    enum { MANY = 5000, BAD = 4700 };
+    dum_context *context = open_context(2);
+    dum_encoder *encoder;
+    dum_scorer *scorers[2];
+    dum_dataset *data, *good;
+    float *rows = calloc(MANY * TABLE_COLS, sizeof *rows), *out = malloc(sizeof *out * MANY * 4);
+    double *scores = malloc(sizeof *scores * MANY);
+    for (int i = 0; i < MANY; i++)
+        memcpy(rows + i * TABLE_COLS, table + i % ROWS * TABLE_COLS, sizeof *rows * TABLE_COLS);
+    ck_ok(dum_dataset_from_memory(context, rows, ROWS, TABLE_COLS, 0, &good));
+    ck_ok(dum_dataset_from_memory(context, rows, MANY, TABLE_COLS, 0, &data));
+    ck_ok(dum_encoder_create(context, "mlp", &encoder));
+    ck_ok(dum_encoder_set_number(encoder, "embedding", 4));
+    ck_ok(dum_encoder_set_number(encoder, "epochs", 1));
+    ck_ok(dum_encoder_fit(encoder, good, NULL));
+    scorers[0] = scorer_on(context, encoder, "ecod");
+    ck_ok(dum_scorer_create(context, "ecod", &scorers[1]));
+    for (int i = 0; i < 2; i++)
+        ck_ok(dum_scorer_fit(scorers[i], good, NULL));
+    rows[BAD * TABLE_COLS + 3] = NAN;
+    ck_fails(dum_encoder_embed(encoder, rows, MANY, TABLE_COLS, 0, out), DUM_ERR_NONFINITE,
+             "row 4700, column 3 is");
+    ck_fails(dum_encoder_embed_dataset(encoder, data, out), DUM_ERR_NONFINITE, "row 4700, column 3 is");
+    for (int i = 0; i < 2; i++) {
+        ck_fails(dum_scorer_score(scorers[i], rows, MANY, TABLE_COLS, 0, scores), DUM_ERR_NONFINITE,
+                 "row 4700, column 3 is");
+        ck_fails(dum_scorer_score_dataset(scorers[i], data, scores), DUM_ERR_NONFINITE,
+                 "row 4700, column 3 is");
+        dum_scorer_destroy(scorers[i]);
+    }
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(data);
+    dum_dataset_destroy(good);
+    dum_context_destroy(context);
+    free(rows);
+    free(out);
+    free(scores);
+}
+END_TEST
+
 START_TEST(uncertainty_can_be_learnt_afterwards)
 {
     dum_context *context = open_context(2);
@@ -544,6 +624,8 @@ int main(void)
     tcase_add_test(cases, files_hold_encoders);
     tcase_add_test(cases, scorers_stand_on_encoders);
     tcase_add_test(cases, callbacks_embed);
+    tcase_add_test(cases, scorers_keep_the_output);
+    tcase_add_test(cases, messages_name_the_row);
     tcase_add_test(cases, uncertainty_can_be_learnt_afterwards);
     tcase_add_test(cases, bad_input_is_named);
     tcase_add_loop_test(cases, allocations_fail, 0, OBJECTIVES);

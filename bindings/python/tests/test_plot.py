@@ -28,3 +28,16 @@ def test_by_class():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["usual", "odd"]
     with pytest.raises(ValueError, match="shape"):
         plot.by_class(SCORES, LABELS[:3])
+
+
+def test_contact_sheet():
+    images = np.stack([np.full((8, 8, 3), 10 * i, dtype=np.uint8) for i in range(6)])
+    ax = plot.contact_sheet(images, SCORES, count=2)
+    sheet = ax.images[0].get_array()
+    assert sheet.shape == (8 * 2 + 3, 2 * 9 + 1, 3)
+    # Scores 0.1, 0.2 are the lowest, 0.9 and 0.4 the highest.
+    assert [sheet[5, 5, 0], sheet[5, 14, 0], sheet[14, 5, 0], sheet[14, 14, 0]] == [0, 10, 40, 50]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["most certain", "least certain"]
+    plot.contact_sheet(images[..., :1].astype(np.float32), SCORES, ax=ax)
+    with pytest.raises(ValueError, match="shape"):
+        plot.contact_sheet(images, SCORES[:3])

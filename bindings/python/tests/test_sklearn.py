@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scikit-learn's own checks of every detector."""
+"""scikit-learn's own checks of every detector, and of the encoders that take tables."""
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -13,9 +13,10 @@ QUICK = {
     "DeepSVDD": {"epochs": 10},
     "REPEN": {"steps": 20},
 }
-CLASSES = [getattr(dum, name) for name in _kinds.__all__ if name != "Detector"]
+CLASSES = [getattr(dum, name) for name in _kinds.__all__ if name not in ("Detector", "Encoder", "CallableEncoder")]
+ENCODERS = [dum.Encoder("mlp", epochs=2, layers=1, units=4, embedding=3, projection=4), dum.Encoder("identity")]
 
 
-@parametrize_with_checks([c(**QUICK.get(c.__name__, {})) for c in CLASSES])
+@parametrize_with_checks([c(**QUICK.get(c.__name__, {})) for c in CLASSES] + ENCODERS)
 def test_estimator(estimator, check):
     check(estimator)

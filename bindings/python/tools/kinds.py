@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes src/dum/_kinds.py from the installed library's table of kinds and options: one class a kind.
+"""Writes src/dum/_kinds.py from the installed library's tables of kinds and options: a class for the encoders and one
+for each kind of scorer.
 Usage: kinds.py            writes it
        kinds.py --check    only says whether it is up to date (exit code 1 where not)"""
 
@@ -43,11 +44,12 @@ APART = {"energy", "flow", "gram", "mds", "msp", "rotation", "uncertainty", "vim
 BORDERS = {"iforest": "0.5", "eif": "0.5", "lof": "1.5", "ocsvm": "0.0"}
 
 HEAD = '''# SPDX-License-Identifier: MIT
-"""One class for each kind of scorer. Made by tools/kinds.py: do not edit."""
+"""Encoders, and one class for each kind of scorer. Made by tools/kinds.py: do not edit."""
 
 from typing import ClassVar, Literal
 
 from dum._detector import Detector
+from dum._encoder import CallableEncoder, EncoderBase
 '''
 
 
@@ -85,6 +87,8 @@ def class_of(kind: str) -> str:
     for param in params:
         lines.append(f"    {param.name} : {range_of(param)}; default {repr_(param.default)}")
         lines.append(paragraph(param.help, "        "))
+    lines.append("    encoder : Encoder; default None")
+    lines.append("        below the detector, which then takes its inputs; trained already")
     lines.append('    contamination : "auto", or a share in (0, 0.5]; default "auto"')
     auto = "a tenth" if border is None else f"those that score above {border}"
     lines.append(paragraph(f"share of the training rows that count as anomalous; auto: {auto}", "        "))
@@ -94,19 +98,42 @@ def class_of(kind: str) -> str:
     lines += ["", "    def __init__(", "        self,", "        *,"]
     for param in params:
         lines.append(f"        {param.name}: {hint(param)} = {repr_(param.default)},")
+    lines.append("        encoder: EncoderBase | None = None,")
     lines.append('        contamination: float | Literal["auto"] = "auto",')
     lines.append("    ) -> None:")
     lines += [f"        self.{param.name} = {param.name}" for param in params]
+    lines.append("        self.encoder = encoder")
     lines.append("        self.contamination = contamination")
+    return "\n".join(lines)
+
+
+def encoder() -> str:
+    params, kinds = dum.encoder_params(), ", ".join(repr_(kind) for kind in sorted(dum.encoder_kinds()))
+    lines = ["", "class Encoder(EncoderBase):", '    """What turns an input into an embedding (docs/encoders.md).', ""]
+    lines += ["    Parameters", "    ----------", f'    kind : {kinds}; default "resnet"']
+    lines += ["        resnet: images; mlp: rows of a table; identity: the input is the embedding already, no options"]
+    for param in params:
+        lines.append(f"    {param.name} : {range_of(param)}; default {repr_(param.default)}")
+        lines.append(paragraph(param.help, "        "))
+    lines += ['    """', "", "    def __init__(", "        self,"]
+    lines += [f'        kind: Literal[{kinds}] = "resnet",', "        *,"]
+    lines += [f"        {param.name}: {hint(param)} = {repr_(param.default)}," for param in params]
+    lines += ["    ) -> None:", "        self.kind = kind"]
+    lines += [f"        self.{param.name} = {param.name}" for param in params]
     return "\n".join(lines)
 
 
 def module() -> str:
     kinds = sorted(set(dum.scorer_kinds()) - APART)
     names = ",\n".join(
-        f'    "{name}"' for name in sorted(["Detector", *map(class_name, kinds)], key=lambda n: (not n.isupper(), n))
+        f'    "{name}"'
+        for name in sorted(
+            ["CallableEncoder", "Detector", "Encoder", *map(class_name, kinds)], key=lambda n: (not n.isupper(), n)
+        )
     )
-    return HEAD + f"\n__all__ = [\n{names},\n]" + "".join("\n\n" + class_of(kind) for kind in kinds) + "\n"
+    return (
+        HEAD + f"\n__all__ = [\n{names},\n]\n\n" + encoder() + "".join("\n\n" + class_of(kind) for kind in kinds) + "\n"
+    )
 
 
 def main() -> int:

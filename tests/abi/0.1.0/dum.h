@@ -24,7 +24,8 @@
  *    of two rows in elements (row_stride >= columns; 0 means columns).
  *  - Thread safety: handles may be used by several threads at once for calls that take them as
  *    const; a call that takes a handle without const needs that handle for itself. Different
- *    handles are independent, also when they share a context.
+ *    handles are independent, also when they share a context: a call that takes a context only to
+ *    make a handle may run on several threads at once although it is not const.
  *  - Every function may return DUM_ERR_ARGUMENT for NULL or out-of-range arguments,
  *    DUM_ERR_ABI / DUM_ERR_UNSUPPORTED for a struct whose struct_size it cannot read, and
  *    DUM_ERR_NOMEM; these are not repeated below.
@@ -532,11 +533,12 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_get_number(const dum_scorer *scorer,
 DUM_API DUM_NODISCARD dum_status dum_scorer_get_text(const dum_scorer *scorer, const char *name,
                                                      const char **value);
 
-/* Puts an encoder below the scorer (default: identity): fit and score then take its inputs. Keeps a reference, and the
- * options as they are now: "output" may then be set for the next scorer. The encoder cannot be trained while it is below
- * a scorer. fit embeds all rows once and holds the embeddings in memory
- * meanwhile. The model file of the scorer holds its encoder, but for one of the host: a scorer that was loaded without
- * it gets it by this call. Errors: STATE (fitted), SHAPE (other columns than the one that a file speaks of). */
+/* Puts an encoder below the scorer (default: identity): fit and score then take its inputs. Keeps a reference, and its
+ * options as they are now: "output" may be set to another for the next scorer, but the encoder cannot be trained while
+ * it is below a scorer. Only reads the encoder, which other threads may use meanwhile for calls that take it as const.
+ * fit embeds all rows once and holds the embeddings in memory meanwhile. The model file of the scorer holds its encoder,
+ * but for one of the host: a scorer that was loaded without it gets it by this call. Errors: STATE (fitted), SHAPE (other
+ * columns than the one that a file speaks of). */
 DUM_API DUM_NODISCARD dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_encoder *encoder);
 
 /* Fits to a dataset; with option "holdout" > 0, that share of the rows is kept out of training and
@@ -620,9 +622,9 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_pvalue(const dum_scorer *scorer, con
  * Rows that resemble those just before them (a slow sensor) break all of this: option "thin". */
 typedef struct dum_monitor dum_monitor;
 
-/* Thread safety, unlike other handles: dum_monitor_push_scores, push_rows, read, reset and save may be called by any
- * threads at once, though push and reset are not const; they take turns by a lock, in which a window is sorted when
- * it is full. create, set, fit and destroy need the monitor for themselves. */
+/* Thread safety, unlike other handles: dum_monitor_push_scores, push_rows, read, read_top, reset, save and save_memory
+ * may be called by any threads at once, though push and reset are not const; they take turns by the monitor's lock, in
+ * which a window is sorted when it is full. create, set, fit and destroy need the monitor for themselves. */
 DUM_API DUM_NODISCARD dum_status dum_monitor_create(dum_context *context, dum_monitor **out);
 DUM_API void dum_monitor_destroy(dum_monitor *monitor);
 

@@ -2,12 +2,13 @@
 """libdum for Python: anomaly detection and deep uncertainty models.
 
 Detectors (`dum.IsolationForest`, `dum.KNN`, `dum.DUM`, ...) follow scikit-learn: higher `score_samples` is more
-normal. `Scorer` and `Head` are the library's own handles: higher `score` is more anomalous.
+normal. `Scorer` and `Head` are the library's own handles: higher `score` is more anomalous. `Encoder` makes embeddings.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
+from dum import images
 from dum._context import Backend, Context, backends, set_threads
 from dum._dataset import Dataset
 from dum._dum import ffi as _ffi
@@ -33,7 +34,7 @@ from dum._error import (
 )
 from dum._fit import Progress
 from dum._model import Head, ModelInfo, Scorer, inspect_model
-from dum._params import Param, head_params, scorer_kinds, scorer_params
+from dum._params import Param, encoder_kinds, encoder_params, head_params, scorer_kinds, scorer_params
 from dum._stats import Estimate, TTest, auroc, average_precision, fpr95, product_of_experts, ttest
 
 if TYPE_CHECKING:
@@ -73,8 +74,11 @@ __all__ = [
     "auroc",
     "average_precision",
     "backends",
+    "encoder_kinds",
+    "encoder_params",
     "fpr95",
     "head_params",
+    "images",
     "inspect_model",
     "product_of_experts",
     "scorer_kinds",
@@ -85,7 +89,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """The detectors need scikit-learn, which takes a second to import: only when one is asked for."""
+    """Detectors and encoders need scikit-learn, which takes a second to import: only when one is asked for."""
     if name == "plot":
         return importlib.import_module("dum.plot")
     if not name.startswith("_"):

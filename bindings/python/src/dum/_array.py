@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from dum._dum import ffi
 
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, BYTES = np.dtype(np.float32), np.dtype(np.uint8)
 FLOATS, DOUBLES = ffi.typeof("float[]"), ffi.typeof("double[]")  # parsed once: one row is scored in microseconds
 
 
@@ -40,12 +40,29 @@ def narrow(x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
             raise ValueError(f"{where} is {x[tuple(place)]:g}, which does not fit into float32") from None
 
 
-def matrix(x: Any) -> npt.NDArray[np.float32]:
-    """Two-dimensional float32 whose rows are contiguous each; they may lie apart."""
+def flat(x: Any) -> Any:
+    """Images (rows x height x width x channels) become rows; anything else stays what it is."""
+    if getattr(x, "ndim", 0) != 4 or not hasattr(x, "reshape"):
+        return x
+    return x.reshape(len(x), x.shape[1] * x.shape[2] * x.shape[3])
+
+
+def table(x: Any) -> npt.NDArray[Any]:
+    """Rows by columns, of whatever type."""
     if type(x) is not np.ndarray:
         x = np.asarray(plain(x))
+    x = flat(x)
     if x.ndim != 2:
-        raise ValueError(f"expected a 2-dimensional array, rows by columns; this one has {x.ndim} dimension(s)")
+        raise ValueError(
+            "expected a 2-dimensional array, rows by columns, or images, rows x height x width x channels; "
+            f"this one has {x.ndim} dimension(s)"
+        )
+    return x  # type: ignore[no-any-return]
+
+
+def matrix(x: Any) -> npt.NDArray[np.float32]:
+    """Two-dimensional float32 whose rows are contiguous each; they may lie apart."""
+    x = table(x)
     step, width = x.strides
     if x.dtype == FLOAT32 and width == 4 and step >= 4 * x.shape[1] and step % 4 == 0 and x.ctypes.data % 4 == 0:
         return x  # type: ignore[no-any-return]

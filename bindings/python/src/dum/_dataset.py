@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import FLOATS, column_names, rows_of
+from dum._array import BYTES, FLOATS, column_names, rows_of, table
 from dum._context import Context, Path, default_context, text
 from dum._dum import ffi, lib
 from dum._error import check, check_called_back, keep_raised
@@ -24,15 +24,23 @@ def _read(user: Any, indices: Any, count: int, out: Any) -> int:
 
 
 class Dataset:
-    """Rows to fit to or to score: an array (not copied where it is float32), a .npy file, or a function."""
+    """Rows to fit to or to score: an array (not copied where it is float32 or uint8), a .npy file, or a function.
+    Images, rows x height x width x channels, become rows."""
 
     def __init__(self, x: Any, names: Sequence[str] | None = None, *, context: Context | None = None) -> None:
-        pointer, rows, cols, stride, keep = rows_of(x)
+        if names is None:
+            names = column_names(x)
         context = context or default_context()
         out = ffi.new("dum_dataset **")
-        check(lib.dum_dataset_from_memory(context._handle, pointer, rows, cols, stride, out))
+        keep: Any = table(x)
+        if keep.dtype == BYTES and keep.strides[1] == 1 and keep.strides[0] >= keep.shape[1]:
+            pointer, stride = ffi.cast("uint8_t *", keep.ctypes.data), keep.strides[0]
+            check(lib.dum_dataset_from_bytes(context._handle, pointer, *keep.shape, stride, out))
+        else:
+            pointer, rows, cols, stride, keep = rows_of(keep)
+            check(lib.dum_dataset_from_memory(context._handle, pointer, rows, cols, stride, out))
         self._adopt(out[0], (pointer, keep))
-        self._name(column_names(x) if names is None else names)
+        self._name(names)
 
     def _adopt(self, handle: Any, keep: Any) -> None:
         self._handle = ffi.gc(handle, lib.dum_dataset_destroy)

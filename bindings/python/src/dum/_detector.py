@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from dum._array import narrow, plain
+from dum._array import flat, plain
 from dum._dataset import Dataset
+from dum._encoder import EncoderBase, checked
 from dum._fit import ProgressCallback
-from dum._model import Scorer
+from dum._model import Scorer, model_of
 
 
 class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -22,6 +23,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     _kind: ClassVar[str]
     _border: ClassVar[float | None] = None
     contamination: float | Literal["auto"]
+    encoder: EncoderBase | None
 
     def fit(self, X: Any, y: Any = None, *, progress: bool | ProgressCallback = False, max_seconds: float = 0) -> Self:
         """Fits to the rows of X; y is ignored. `progress` and `max_seconds` are those of `Scorer.fit`."""
@@ -29,7 +31,7 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if share != "auto" and not (isinstance(share, Real) and 0 < share <= 0.5):
             raise ValueError(f"contamination is {share!r}, expected 'auto' or a share in (0, 0.5]")
         rows = self._rows(X, reset=True)
-        scorer = Scorer(self._kind, **self._options())
+        scorer = Scorer(self._kind, encoder=self.encoder, **self._options())
         data = Dataset(rows, getattr(self, "feature_names_in_", None))
         try:
             scorer.fit(data, progress=progress, max_seconds=max_seconds)
@@ -41,21 +43,16 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _options(self) -> dict[str, Any]:
         """Those that are not the default: preset sets the others."""
         given = inspect.signature(type(self)).parameters
-        chosen = {name: getattr(self, name) for name in given if name != "contamination"}
+        chosen = {name: getattr(self, name) for name in given if name not in ("contamination", "encoder")}
         return {name: value for name, value in chosen.items() if value != given[name].default}
 
-    def _rows(self, X: Any, reset: bool) -> npt.NDArray[np.float32]:
-        # Types and shapes are checked here, NaN and infinity by the library, which names row and column.
-        checked = validate_data(
-            self,
-            plain(X),
-            reset=reset,
-            dtype="numeric",
-            order="C",
-            ensure_all_finite=False,
-            ensure_min_samples=2 if reset else 1,
-        )
-        return narrow(checked)
+    def _rows(self, X: Any, reset: bool) -> npt.NDArray[Any]:
+        X = plain(X)
+        if self.encoder is not None:
+            model_of(self.encoder)
+            self.encoder._check_size(X)
+            X = flat(X)
+        return checked(self, X, reset, 2 if reset else 1)
 
     def _keep(self, scorer: Scorer, data: Dataset) -> None:
         scores = scorer.score(data)
@@ -85,6 +82,13 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> npt.NDArray[np.int_]:
         """1 for normal rows, -1 for anomalous ones."""
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def __sklearn_clone__(self) -> Self:
+        # A clone is not fitted, but its encoder is: it is no part of what this detector learns.
+        made: Self = super().__sklearn_clone__()
+        if isinstance(self.encoder, EncoderBase):
+            made.encoder = self.encoder._twin()
+        return made
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""One class for each kind of scorer. Made by tools/kinds.py: do not edit."""
+"""Encoders, and one class for each kind of scorer. Made by tools/kinds.py: do not edit."""
 
 from typing import ClassVar, Literal
 
 from dum._detector import Detector
+from dum._encoder import CallableEncoder, EncoderBase
 
 __all__ = [
     "ABOD",
@@ -17,9 +18,11 @@ __all__ = [
     "PCA",
     "REPEN",
     "AutoEncoder",
+    "CallableEncoder",
     "DeepSVDD",
     "Detector",
     "EllipticEnvelope",
+    "Encoder",
     "Ensemble",
     "ExtendedIsolationForest",
     "IsolationForest",
@@ -28,6 +31,204 @@ __all__ = [
     "OneClassSVM",
     "SamplingDistance",
 ]
+
+
+class Encoder(EncoderBase):
+    """What turns an input into an embedding (docs/encoders.md).
+
+    Parameters
+    ----------
+    kind : "identity", "mlp", "resnet"; default "resnet"
+        resnet: images; mlp: rows of a table; identity: the input is the embedding already, no options
+    height : 1 to 4096; default 32
+        resnet: of the images, in pixels
+    width : 1 to 4096; default 32
+        resnet: of the images, in pixels
+    channels : 1 to 3; default 3
+        resnet: of the images: 3, or 1 for grey ones
+    depth : 8 to 62; default 18
+        resnet: 18, 34, 50 or 6 n + 2 (8, 14, 20, ...)
+    stem : "small", "large"; default "small"
+        resnet: 3x3, for images of about 32x32, or 7x7 and pooling, for 224x224
+    layers : 0 to 16; default 2
+        mlp: hidden layers
+    units : 1 to 65536; default 64
+        resnet: columns of the first stage (each later one has twice as many); mlp: of a hidden layer
+    embedding : 1 to 65536; default 128
+        mlp: columns of the features
+    projection : 1 to 65536; default 128
+        columns of the projection
+    output : "features", "map", "projection", "logits", "uncertainty"; default "features"
+        what embed returns; map: before pooling; uncertainty: -log of the temperature's inverse; can be set after
+        fit
+    objective : "simclr", "moco", "instance", "local-aggregation", "infomax", "supervised"; default "simclr"
+        what is trained; supervised needs labels
+    temperature : 1e-06 to 1e+06; default 0.2
+        divides the similarities
+    uncertainty : "off", "on"; default "off"
+        simclr: a temperature for each input, learnt (Zhang et al. 2021)
+    frozen : "off", "on"; default "off"
+        with warm_start: only the uncertainty is trained, the rest stays
+    rotation : "off", "on"; default "off"
+        supervised: also tells by how many quarters an image was turned
+    queue : 2 to 1e+07; default 4096
+        moco: keys that are kept
+    key_momentum : 0 to 1; default 0.99
+        moco: of the network that makes keys
+    bank_momentum : 0 to 1; default 0.5
+        instance, local-aggregation: of the memory bank
+    negatives : 1 to 1e+07; default 4096
+        instance: rows of the bank drawn a step
+    clusters : 0 to 1e+06; default 0
+        local-aggregation: of k-means; 0: rows / 30
+    clusterings : 1 to 32; default 3
+        local-aggregation: runs of k-means joined
+    neighbours : 1 to 1e+06; default 512
+        local-aggregation: nearest rows that are background
+    optimizer : "sgd", "adam", "lars"; default "sgd"
+        of the training; lars: for batches of thousands
+    rate : 1e-12 to 1000; default 0.06
+        learning rate; scale it with the batch
+    schedule : "constant", "cosine"; default "cosine"
+        of the learning rate over the steps, after the warm-up
+    warmup : 0 to 1e+06; default 0.0
+        epochs in which the rate rises from 0
+    momentum : 0 to 0.9999; default 0.9
+        sgd, lars
+    weight_decay : 0 to 1000; default 0.0005
+        added to the gradient: decay x weight; of convolutions and layers
+    clip : 0 to 1e+12; default 0.0
+        largest norm of the gradient; 0: no limit
+    batch : 1 to 65536; default 256
+        rows of a step, each in all its views
+    epochs : 1 to 1e+09; default 100
+        passes over the data; used where steps is 0
+    steps : 0 to 1e+12; default 0
+        optimiser steps; 0: as epochs says
+    crop_min : 0.001 to 1; default 0.2
+        images: smallest share of the area kept
+    crop_max : 0.001 to 1; default 1.0
+        images: largest share of the area kept
+    flip : 0 to 1; default 0.5
+        images: chance of a horizontal flip
+    jitter : 0 to 1; default 0.8
+        images: chance that colours change
+    brightness : 0 to 1; default 0.4
+        images: factors 1 - this to 1 + this
+    contrast : 0 to 1; default 0.4
+        images: factors 1 - this to 1 + this
+    saturation : 0 to 1; default 0.4
+        images: factors 1 - this to 1 + this
+    hue : 0 to 0.5; default 0.1
+        images: turns of the colour circle, each way
+    grey : 0 to 1; default 0.2
+        images: chance that colours go
+    blur : 0 to 1; default 0.0
+        images: chance of a Gaussian blur
+    noise : 0 to 1000; default 0.1
+        mlp: deviation of what is added to scaled columns
+    swap : 0 to 1; default 0.3
+        mlp: chance that a value comes from another row
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    """
+
+    def __init__(
+        self,
+        kind: Literal["identity", "mlp", "resnet"] = "resnet",
+        *,
+        height: int = 32,
+        width: int = 32,
+        channels: int = 3,
+        depth: int = 18,
+        stem: Literal["small", "large"] = "small",
+        layers: int = 2,
+        units: int = 64,
+        embedding: int = 128,
+        projection: int = 128,
+        output: Literal["features", "map", "projection", "logits", "uncertainty"] = "features",
+        objective: Literal["simclr", "moco", "instance", "local-aggregation", "infomax", "supervised"] = "simclr",
+        temperature: float = 0.2,
+        uncertainty: Literal["off", "on"] = "off",
+        frozen: Literal["off", "on"] = "off",
+        rotation: Literal["off", "on"] = "off",
+        queue: int = 4096,
+        key_momentum: float = 0.99,
+        bank_momentum: float = 0.5,
+        negatives: int = 4096,
+        clusters: int = 0,
+        clusterings: int = 3,
+        neighbours: int = 512,
+        optimizer: Literal["sgd", "adam", "lars"] = "sgd",
+        rate: float = 0.06,
+        schedule: Literal["constant", "cosine"] = "cosine",
+        warmup: float = 0.0,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0005,
+        clip: float = 0.0,
+        batch: int = 256,
+        epochs: int = 100,
+        steps: int = 0,
+        crop_min: float = 0.2,
+        crop_max: float = 1.0,
+        flip: float = 0.5,
+        jitter: float = 0.8,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        saturation: float = 0.4,
+        hue: float = 0.1,
+        grey: float = 0.2,
+        blur: float = 0.0,
+        noise: float = 0.1,
+        swap: float = 0.3,
+        seed: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.height = height
+        self.width = width
+        self.channels = channels
+        self.depth = depth
+        self.stem = stem
+        self.layers = layers
+        self.units = units
+        self.embedding = embedding
+        self.projection = projection
+        self.output = output
+        self.objective = objective
+        self.temperature = temperature
+        self.uncertainty = uncertainty
+        self.frozen = frozen
+        self.rotation = rotation
+        self.queue = queue
+        self.key_momentum = key_momentum
+        self.bank_momentum = bank_momentum
+        self.negatives = negatives
+        self.clusters = clusters
+        self.clusterings = clusterings
+        self.neighbours = neighbours
+        self.optimizer = optimizer
+        self.rate = rate
+        self.schedule = schedule
+        self.warmup = warmup
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.batch = batch
+        self.epochs = epochs
+        self.steps = steps
+        self.crop_min = crop_min
+        self.crop_max = crop_max
+        self.flip = flip
+        self.jitter = jitter
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+        self.hue = hue
+        self.grey = grey
+        self.blur = blur
+        self.noise = noise
+        self.swap = swap
+        self.seed = seed
 
 
 class ABOD(Detector):
@@ -39,14 +240,15 @@ class ABOD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     neighbours : 2 to 1000; default 5
         between which angles are taken, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
         the first training row that is identical to a scored row: leave-out, so that training rows score as such; or
         count it among the neighbours
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -57,15 +259,17 @@ class ABOD(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         neighbours: int = 5,
         identical: Literal["leave-out", "count"] = "leave-out",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
         self.neighbours = neighbours
         self.identical = identical
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -78,9 +282,8 @@ class AutoEncoder(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     hidden1 : 0 to 1024; default 16
         units of this hidden layer; 0: there is none
     hidden2 : 0 to 1024; default 8
@@ -105,6 +308,8 @@ class AutoEncoder(Detector):
         of Adam
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -115,7 +320,7 @@ class AutoEncoder(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
         hidden1: int = 16,
         hidden2: int = 8,
         hidden3: int = 8,
@@ -128,6 +333,7 @@ class AutoEncoder(Detector):
         batch: int = 128,
         rate: float = 0.001,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -144,6 +350,7 @@ class AutoEncoder(Detector):
         self.batch = batch
         self.rate = rate
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -156,6 +363,8 @@ class COPOD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -166,9 +375,11 @@ class COPOD(Detector):
         self,
         *,
         holdout: float = 0.0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -181,9 +392,8 @@ class DeepSVDD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     layers : 0 to 8; default 2
         hidden layers
     width : 1 to 1024; default 64
@@ -200,6 +410,8 @@ class DeepSVDD(Detector):
         added to the gradient, times the weights
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -210,7 +422,7 @@ class DeepSVDD(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
         layers: int = 2,
         width: int = 64,
         outputs: int = 32,
@@ -219,6 +431,7 @@ class DeepSVDD(Detector):
         rate: float = 0.0001,
         weight_decay: float = 1e-06,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -231,6 +444,7 @@ class DeepSVDD(Detector):
         self.rate = rate
         self.weight_decay = weight_decay
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -301,6 +515,8 @@ class DUM(Detector):
         NaN and infinity are an error, or replaced by the column's median
     precision : "float32", "bfloat16", "int8"; default "float32"
         of the weights when scoring: wide heads score a row in less time, less exactly
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -340,6 +556,7 @@ class DUM(Detector):
         seed: int = 0,
         nonfinite: Literal["refuse", "impute"] = "refuse",
         precision: Literal["float32", "bfloat16", "int8"] = "float32",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -372,6 +589,7 @@ class DUM(Detector):
         self.seed = seed
         self.nonfinite = nonfinite
         self.precision = precision
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -384,6 +602,8 @@ class ECOD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -394,9 +614,11 @@ class ECOD(Detector):
         self,
         *,
         holdout: float = 0.0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -409,15 +631,16 @@ class ExtendedIsolationForest(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     trees : 1 to 10000; default 100
         of the forest
     sample : 2 to 65536; default 256
         rows that each tree is grown on, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: those that score above 0.5
     """
@@ -429,10 +652,11 @@ class ExtendedIsolationForest(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         trees: int = 100,
         sample: int = 256,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -440,6 +664,7 @@ class ExtendedIsolationForest(Detector):
         self.trees = trees
         self.sample = sample
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -458,6 +683,8 @@ class EllipticEnvelope(Detector):
         random subsets that the search begins with
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -471,12 +698,14 @@ class EllipticEnvelope(Detector):
         support: float = 0.0,
         starts: int = 100,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.support = support
         self.starts = starts
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -489,9 +718,8 @@ class Ensemble(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "zscore"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "zscore"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     combine : "rank", "zscore"; default "rank"
         scores by their share of training scores below, or in their deviations
     seed : 0 to 9.0072e+15; default 0
@@ -534,6 +762,8 @@ class Ensemble(Detector):
         weight of this kind with its default options; 0: without it
     sp : 0 to 1e+06; default 0.0
         weight of this kind with its default options; 0: without it
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -544,7 +774,7 @@ class Ensemble(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "zscore",
+        scaling: Literal["none", "minmax", "zscore"] = "zscore",
         combine: Literal["rank", "zscore"] = "rank",
         seed: int = 0,
         abod: float = 0.0,
@@ -566,6 +796,7 @@ class Ensemble(Detector):
         pca: float = 0.0,
         repen: float = 0.0,
         sp: float = 0.0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -591,6 +822,7 @@ class Ensemble(Detector):
         self.pca = pca
         self.repen = repen
         self.sp = sp
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -609,6 +841,8 @@ class HBOS(Detector):
         added to each density, so that an empty bin has a logarithm
     tolerance : 0 to 1e+06; default 0.5
         a value this share of a bin outside counts as in the outermost one, further out as in the rarest
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -622,12 +856,14 @@ class HBOS(Detector):
         bins: int = 10,
         alpha: float = 0.1,
         tolerance: float = 0.5,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.bins = bins
         self.alpha = alpha
         self.tolerance = tolerance
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -646,6 +882,8 @@ class IsolationForest(Detector):
         rows that each tree is grown on, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: those that score above 0.5
     """
@@ -660,12 +898,14 @@ class IsolationForest(Detector):
         trees: int = 100,
         sample: int = 256,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.trees = trees
         self.sample = sample
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -678,15 +918,16 @@ class KDE(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     features : 16 to 4096; default 1024
         random ones; the kernel is off by about 1 / sqrt(features)
     bandwidth : 0 to 1e+30; default 0.0
         deviation of the kernel; 0: sqrt(d v / 2), v the variance of all values about their columns' means
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -697,10 +938,11 @@ class KDE(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         features: int = 1024,
         bandwidth: float = 0.0,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -708,6 +950,7 @@ class KDE(Detector):
         self.features = features
         self.bandwidth = bandwidth
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -720,9 +963,8 @@ class KNN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     neighbours : 1 to 100000; default 5
         how many, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
@@ -730,6 +972,8 @@ class KNN(Detector):
         count it among the neighbours
     method : "largest", "mean", "median"; default "largest"
         which of the k distances is the score
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -740,10 +984,11 @@ class KNN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         neighbours: int = 5,
         identical: Literal["leave-out", "count"] = "leave-out",
         method: Literal["largest", "mean", "median"] = "largest",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -751,6 +996,7 @@ class KNN(Detector):
         self.neighbours = neighbours
         self.identical = identical
         self.method = method
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -763,15 +1009,16 @@ class LeSiNN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     sample : 1 to 1e+06; default 8
         rows of each sample, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
     samples : 1 to 10000; default 50
         over which the mean is taken
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -782,10 +1029,11 @@ class LeSiNN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         sample: int = 8,
         seed: int = 0,
         samples: int = 50,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -793,6 +1041,7 @@ class LeSiNN(Detector):
         self.sample = sample
         self.seed = seed
         self.samples = samples
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -805,14 +1054,15 @@ class LOF(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     neighbours : 1 to 10000; default 20
         how many make a neighbourhood, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
         the first training row that is identical to a scored row: leave-out, so that training rows score as such; or
         count it among the neighbours
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: those that score above 1.5
     """
@@ -824,15 +1074,17 @@ class LOF(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         neighbours: int = 20,
         identical: Literal["leave-out", "count"] = "leave-out",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
         self.neighbours = neighbours
         self.identical = identical
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -845,9 +1097,10 @@ class Mahalanobis(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -858,11 +1111,13 @@ class Mahalanobis(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -875,9 +1130,8 @@ class OneClassSVM(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     nu : 1e-09 to 1; default 0.5
         at most this share of the training rows lies outside, and at least this share are support vectors
     gamma : 0 to 1e+100; default 0.0
@@ -888,6 +1142,8 @@ class OneClassSVM(Detector):
         megabytes of kernel rows that training keeps, and two rows at least
     max_iterations : 0 to 1e+12; default 0
         of training; 0: no limit
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: those that score above 0.0
     """
@@ -899,12 +1155,13 @@ class OneClassSVM(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         nu: float = 0.5,
         gamma: float = 0.0,
         tolerance: float = 0.001,
         cache_mb: float = 200.0,
         max_iterations: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -914,6 +1171,7 @@ class OneClassSVM(Detector):
         self.tolerance = tolerance
         self.cache_mb = cache_mb
         self.max_iterations = max_iterations
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -926,13 +1184,14 @@ class PCA(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     components : 0 to 4095; default 0
         that explain a row, columns - 1 at most; 0: as many as option variance asks for
     variance : 0.01 to 1; default 0.9
         share that the components explain at least
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -943,15 +1202,17 @@ class PCA(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         components: int = 0,
         variance: float = 0.9,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
         self.components = components
         self.variance = variance
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -964,9 +1225,8 @@ class REPEN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     outputs : 1 to 1024; default 20
         columns of the representation
     sample : 1 to 65536; default 8
@@ -983,6 +1243,8 @@ class REPEN(Detector):
         by which squares of distances should differ
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -993,7 +1255,7 @@ class REPEN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore"] = "minmax",
         outputs: int = 20,
         sample: int = 8,
         samples: int = 50,
@@ -1002,6 +1264,7 @@ class REPEN(Detector):
         rate: float = 0.001,
         margin: float = 1000.0,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
@@ -1014,6 +1277,7 @@ class REPEN(Detector):
         self.rate = rate
         self.margin = margin
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination
 
 
@@ -1026,13 +1290,14 @@ class SamplingDistance(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore", "unit"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
-        of each row, to length 1
+    scaling : "none", "minmax", "zscore"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
     sample : 1 to 1e+06; default 20
         rows, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
         of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
@@ -1043,13 +1308,15 @@ class SamplingDistance(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        scaling: Literal["none", "minmax", "zscore"] = "none",
         sample: int = 20,
         seed: int = 0,
+        encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
         self.holdout = holdout
         self.scaling = scaling
         self.sample = sample
         self.seed = seed
+        self.encoder = encoder
         self.contamination = contamination

@@ -1,28 +1,43 @@
 # SPDX-License-Identifier: MIT
-"""Heads and scorers."""
+"""Heads, scorers, and what an encoder has inside."""
 
+import copy
 import os
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import DOUBLES, FLOATS, rows_of
+from dum._array import BYTES, DOUBLES, FLOATS, plain, rows_of
 from dum._context import Context, Path, default_context, struct, text
 from dum._dataset import Dataset
 from dum._dum import ffi, lib
-from dum._error import Cancelled, check, check_called_back, fail
+from dum._error import Cancelled, check, check_called_back, keep_raised
 from dum._fit import ProgressCallback, watching
-from dum._params import Option, Param, head_params, scorer_params
+from dum._params import Option, Param, encoder_params, head_params, scorer_params
+
+if TYPE_CHECKING:
+    from dum._encoder import EncoderBase
 
 
-def _restore(cls: Any, data: bytes) -> Any:
-    return cls.from_bytes(data)
+INTEGERS = ffi.typeof("int32_t[]")
 
 
-def _again(cls: Any, arguments: tuple[Any, ...], options: dict[str, Option]) -> Any:
+def _restore(cls: Any, data: bytes, *more: Any) -> Any:
+    return cls.from_bytes(data, *more)
+
+
+def _again(cls: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     return cls(*arguments, **options)
+
+
+def model_of(encoder: Any) -> "EncoderModel | None":
+    """What a scorer stands on."""
+    if encoder is not None and not hasattr(encoder, "_ready"):
+        raise TypeError(f"encoder is {encoder!r}, expected a dum.Encoder")
+    model: EncoderModel | None = None if encoder is None else encoder._ready()
+    return model
 
 
 class _Model:
@@ -53,15 +68,18 @@ class _Model:
         check(self._create(out))
         handle = self._own(out[0])
         for name, value in self._options.items():
-            if isinstance(value, str):
-                check(self._call("set_text", handle, name.encode(), value.encode()))
-            else:
-                try:
-                    number = float(value)
-                except (TypeError, ValueError):
-                    raise TypeError(f"option {name} is {value!r}, expected a number or a text") from None
-                check(self._call("set_number", handle, name.encode(), number))
+            self._set(handle, name, value)
         return handle
+
+    def _set(self, handle: Any, name: str, value: Option) -> None:
+        if isinstance(value, str):
+            check(self._call("set_text", handle, name.encode(), value.encode()))
+            return
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"option {name} is {value!r}, expected a number or a text") from None
+        check(self._call("set_number", handle, name.encode(), number))
 
     def _copy(self) -> Any:
         out = ffi.new(f"dum_{self._noun} **")
@@ -84,17 +102,16 @@ class _Model:
     @property
     def options(self) -> dict[str, Option]:
         """Every option and its value."""
-        values: dict[str, Option] = {}
-        for param in self._params:
-            if param.type == "text":
-                value = ffi.new("char **")
-                check(self._call("get_text", self._handle, param.name.encode(), value))
-                values[param.name] = text(value[0])
-            else:
-                number = ffi.new("double *")
-                check(self._call("get_number", self._handle, param.name.encode(), number))
-                values[param.name] = int(number[0]) if param.type == "integer" else float(number[0])
-        return values
+        return {param.name: self._value(param) for param in self._params}
+
+    def _value(self, param: Param) -> Option:
+        if param.type == "text":
+            value = ffi.new("char **")
+            check(self._call("get_text", self._handle, param.name.encode(), value))
+            return text(value[0])
+        number = ffi.new("double *")
+        check(self._call("get_number", self._handle, param.name.encode(), number))
+        return int(number[0]) if param.type == "integer" else float(number[0])
 
     @property
     def cols(self) -> int:
@@ -122,13 +139,47 @@ class _Model:
         """Fits to the rows of x. `progress`: True for a bar (tqdm), or a function that is given a Progress after
         every step; where that returns something true, where max_seconds have passed, and at Ctrl-C, the fit stops
         within a step and what there is so far is kept."""
+        return self._fit(
+            x,
+            pairs=pairs,
+            progress=progress,
+            max_seconds=max_seconds,
+            warm_start=warm_start,
+            checkpoint_path=checkpoint_path,
+            checkpoint_epochs=checkpoint_epochs,
+            checkpoint=checkpoint,
+            resume=resume,
+            resume_from=resume_from,
+        )
+
+    def _fit(
+        self,
+        x: Any,
+        *,
+        pairs: Any = None,
+        labels: Any = None,
+        progress: bool | ProgressCallback = False,
+        max_seconds: float = 0,
+        warm_start: bool = False,
+        checkpoint_path: Path | None = None,
+        checkpoint_epochs: int = 0,
+        checkpoint: Callable[[bytes], object] | None = None,
+        resume: bool = False,
+        resume_from: bytes | None = None,
+    ) -> Self:
         data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
         second = pairs if pairs is None or isinstance(pairs, Dataset) else Dataset(pairs, context=self._context)
-        handle = self._copy() if warm_start and self.fitted else self._fresh()
+        handle = self._begin(warm_start and self.fitted)
         options = struct("dum_fit_options")
         keep: list[Any] = []
         if second is not None:
             options.pairs = second._handle
+        if labels is not None:
+            classes = np.ascontiguousarray(labels, dtype=np.int32)
+            if classes.shape != (data.rows,):
+                raise ValueError(f"labels have the shape {classes.shape}, expected one for each of {data.rows} rows")
+            keep.append(classes)
+            options.labels = ffi.from_buffer(INTEGERS, classes)
         if checkpoint_path is not None:
             keep.append(ffi.new("char[]", os.fsencode(checkpoint_path)))
             options.checkpoint_path = keep[-1]
@@ -149,6 +200,10 @@ class _Model:
         if not check_called_back(status) and self._handle is not handle:
             raise Cancelled("the fit was stopped before there was anything to keep")
         return self
+
+    def _begin(self, warm: bool) -> Any:
+        """The handle that a fit trains."""
+        return self._copy() if warm else self._fresh()
 
     def save(self, path: Path) -> None:
         """Writes the model file: the old one or the new one is there, never a part."""
@@ -220,12 +275,66 @@ class Scorer(_Model):
 
     _noun = "scorer"
 
-    def __init__(self, kind: str = "dum", *, context: Context | None = None, **options: Option) -> None:
+    def __init__(
+        self,
+        kind: str = "dum",
+        *,
+        encoder: "EncoderBase | None" = None,
+        context: Context | None = None,
+        **options: Option,
+    ) -> None:
+        """Options: docs/options.md. `encoder`: below the scorer, which then takes the encoder's inputs; as it is now,
+        whatever is done to it afterwards."""
         self._kind = kind
+        self._encoder = encoder
+        self._below = model_of(encoder)
+        self._from_file = False
         super().__init__(scorer_params(kind), options, context)
 
     def _create(self, out: Any) -> int:
         return int(lib.dum_scorer_create(self._context._handle, self._kind.encode(), out))
+
+    def _fresh(self) -> Any:
+        handle = super()._fresh()
+        self._put(handle)
+        return handle
+
+    def _put(self, handle: Any) -> None:
+        if self._below is not None:
+            check(lib.dum_scorer_set_encoder(handle, self._below._handle))
+
+    def _copy(self) -> Any:
+        handle = super()._copy()
+        if self._below is not None and self._below.hosted:  # the others are in the file
+            self._put(handle)
+        return handle
+
+    def _begin(self, warm: bool) -> Any:
+        # The encoder of a scorer that comes from a file is nowhere but in the scorer.
+        return self._copy() if warm or self._from_file else self._fresh()
+
+    @classmethod
+    def load(cls, path: Path, encoder: "EncoderBase | None" = None, *, context: Context | None = None) -> Self:
+        """Reads a model file. `encoder`: what the scorer was fitted on, where that was a function: no file has it."""
+        return super().load(path, context=context)._stand_on(encoder)
+
+    @classmethod
+    def from_bytes(cls, data: Any, encoder: "EncoderBase | None" = None, *, context: Context | None = None) -> Self:
+        return super().from_bytes(data, context=context)._stand_on(encoder)
+
+    def _stand_on(self, encoder: "EncoderBase | None") -> Self:
+        self._encoder = encoder
+        self._below = model_of(encoder)
+        self._from_file = True
+        self._put(self._handle)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.fitted:
+            hosted = self._below is not None and self._below.hosted
+            return _restore, (type(self), self.to_bytes(), *((self._encoder,) if hosted else ()))
+        more = {} if self._encoder is None else {"encoder": self._encoder}
+        return _again, (type(self), self._arguments(), {**more, **self._options})
 
     def _table(self) -> list[Param]:
         self._kind = text(lib.dum_scorer_kind(self._handle))
@@ -249,12 +358,12 @@ class Scorer(_Model):
         """One number a row, higher = more anomalous. A row's score does not depend on the rows beside it. Columns
         that have names (a data frame, a dataset) must have those of the training rows."""
         handle = self._handle
-        if type(x) is np.ndarray:
+        if type(x) is np.ndarray and x.dtype != BYTES:
             pointer, rows, cols, stride, _keep = rows_of(x)
             out = np.empty(rows)
             status = lib.dum_scorer_score(handle, pointer, rows, cols, stride, ffi.from_buffer(DOUBLES, out))
             if status:
-                fail(status)
+                check_called_back(status)
             return out
         data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
         out = np.empty(data.rows)
@@ -301,6 +410,104 @@ class Scorer(_Model):
         into = ffi.from_buffer(DOUBLES, p)
         check(lib.dum_scorer_pvalue(self._handle, into, p.size, into))
         return p
+
+
+@ffi.def_extern(name="dum_py_embed", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
+def _embed(user: Any, data: Any, rows: int, cols: int, stride: int, out: Any) -> int:
+    function, embedding_cols = ffi.from_handle(user)
+    given = np.frombuffer(ffi.buffer(data, 4 * ((rows - 1) * stride + cols)), dtype=np.float32)
+    x = np.lib.stride_tricks.as_strided(given, (rows, cols), (4 * stride, 4)).copy()  # function may keep it
+    made = np.asarray(plain(function(x)))
+    if made.shape != (rows, embedding_cols):
+        raise ValueError(
+            f"the encoder's function made an array of shape {made.shape}, expected {(rows, embedding_cols)}"
+        )
+    np.frombuffer(ffi.buffer(out, 4 * rows * embedding_cols), dtype=np.float32).reshape(made.shape)[:] = made
+    return 0
+
+
+class EncoderModel(_Model):
+    """What an encoder has inside: the library's handle."""
+
+    _noun = "encoder"
+    _function: Any = None
+
+    def __init__(self, kind: str, options: dict[str, Option], context: Context | None = None) -> None:
+        self._kind = kind
+        super().__init__([] if kind == "identity" else encoder_params(), options, context)
+
+    def _create(self, out: Any) -> int:
+        return int(lib.dum_encoder_create(self._context._handle, self._kind.encode(), out))
+
+    @classmethod
+    def of_function(cls, function: Callable[[Any], Any], cols: int, embedding_cols: int) -> Self:
+        made = cls.__new__(cls)
+        made._context, made._kind, made._options, made._params = default_context(), "callback", {}, []
+        made._function = ffi.new_handle((function, embedding_cols))
+        out = ffi.new("dum_encoder **")
+        check(
+            lib.dum_encoder_from_callback(
+                made._context._handle, cols, embedding_cols, lib.dum_py_embed, made._function, out
+            )
+        )
+        made._handle = made._own(out[0])
+        return made
+
+    def _table(self) -> list[Param]:
+        self._kind = text(lib.dum_encoder_kind(self._handle))
+        return [] if self._kind == "identity" else encoder_params()
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
+    def hosted(self) -> bool:
+        """Whether the embeddings are made by a function of Python's, which no model file holds."""
+        return self._kind == "callback"
+
+    def changed(self, options: dict[str, Option]) -> Self:
+        """The same weights with these options, in a handle of its own where some differ."""
+        values = {param.name: self._value(param) for param in self._params if param.name in options}
+        different = {name: value for name, value in options.items() if values.get(name) != value}
+        if not different:
+            return self
+        made = type(self)._loaded(self._copy(), self._context)
+        for name, value in different.items():
+            made._set(made._handle, name, value)
+        return made
+
+    def _twin(self, options: dict[str, Option]) -> Self:
+        """The same, but never this very object: scorers stand on this one."""
+        made = self.changed(options)
+        return copy.copy(made) if made is self else made
+
+    def train(self, data: Dataset, labels: Any, warm_start: bool, **more: Any) -> Self:
+        return self._fit(data, labels=labels, warm_start=warm_start, **more)
+
+    def take(self, path: Path, names: str) -> None:
+        handle = self._fresh()
+        check_called_back(lib.dum_encoder_import(handle, os.fsencode(path), names.encode()))
+        self._handle = handle
+
+    def give(self, path: Path) -> None:
+        check(lib.dum_encoder_export(self._handle, os.fsencode(path)))
+
+    def embedding_cols(self, cols: int) -> int:
+        return int(lib.dum_encoder_embedding_cols(self._handle, cols))
+
+    def embed(self, data: Dataset, out: npt.NDArray[np.float32]) -> None:
+        check_called_back(lib.dum_encoder_embed_dataset(self._handle, data._handle, ffi.from_buffer(FLOATS, out)))
+
+    def accuracy(self, train: Dataset, y: Any, test: Dataset, y_test: Any, neighbours: int | None) -> float:
+        """Of one linear layer where neighbours is None."""
+        sets = train._handle, ffi.from_buffer(INTEGERS, y), test._handle, ffi.from_buffer(INTEGERS, y_test)
+        out = ffi.new("double *")
+        if neighbours is None:
+            check_called_back(lib.dum_encoder_linear_accuracy(self._handle, *sets, out))
+        else:
+            check_called_back(lib.dum_encoder_knn_accuracy(self._handle, *sets, neighbours, out))
+        return float(out[0])
 
 
 class ModelInfo(NamedTuple):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kinds of scorers, and the options of scorers and heads."""
+"""The kinds of scorers and encoders, and the options of both and of heads."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ Option = str | float
 
 
 class Param(NamedTuple):
-    """One option of a head or of a kind of scorer."""
+    """One option of a head, of an encoder or of a kind of scorer."""
 
     name: str
     type: str
@@ -54,5 +54,19 @@ def head_params() -> list[Param]:
     for i in range(lib.dum_head_param_count()):
         info = struct("dum_param_info")
         check(lib.dum_head_param_get(i, info))
+        found.append(_describe(info))
+    return found
+
+
+def encoder_kinds() -> list[str]:
+    return [text(lib.dum_encoder_kind_name(i)) for i in range(lib.dum_encoder_kind_count())]
+
+
+def encoder_params() -> list[Param]:
+    """The options of encoders that are trained: of kinds mlp and resnet."""
+    found = []
+    for i in range(lib.dum_encoder_param_count()):
+        info = struct("dum_param_info")
+        check(lib.dum_encoder_param_get(i, info))
         found.append(_describe(info))
     return found

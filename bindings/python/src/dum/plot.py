@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dum._array import doubles
+from dum._array import doubles, plain
 from dum._stats import auroc
 
 
@@ -72,4 +72,26 @@ def by_class(scores: Any, labels: Any, *, names: Sequence[str] | None = None, ax
     ax.boxplot([s[y == c] for c in classes], showfliers=False)
     ax.set_xticks(range(1, len(classes) + 1), names if names is not None else [str(c) for c in classes])
     ax.set_ylabel("score (higher: more anomalous)")
+    return ax
+
+
+def contact_sheet(images: Any, scores: Any, *, count: int = 8, ax: Any = None) -> Any:
+    """The images of the lowest scores (most certain, upper row) and of the highest (least certain, lower row), `count` of
+    each, the extreme ones first. images x height x width x channels, values 0 to 255."""
+    x, s = np.asarray(plain(images)), doubles(scores, "scores")
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or len(x) != len(s):
+        raise ValueError(f"images have the shape {x.shape}, expected {len(s)} x height x width x 1 or 3 channels")
+    order = np.argsort(s, kind="stable")
+    count = min(count, len(s))
+    height, width = x.shape[1:3]
+    gap = max(1, width // 16)
+    sheet = np.full((2 * height + 3 * gap, count * (width + gap) + gap, x.shape[3]), 255, dtype=np.uint8)
+    for below, rows in enumerate((order[:count], order[::-1][:count])):
+        for beside, row in enumerate(rows):
+            top, left = gap + below * (height + gap), gap + beside * (width + gap)
+            sheet[top : top + height, left : left + width] = np.clip(np.rint(x[row]), 0, 255)
+    ax = _axes(ax)
+    ax.imshow(sheet.squeeze(2) if x.shape[3] == 1 else sheet, cmap="gray", vmin=0, vmax=255)
+    ax.set_xticks([])
+    ax.set_yticks([gap + height / 2, 2 * gap + 1.5 * height], ["most certain", "least certain"])
     return ax

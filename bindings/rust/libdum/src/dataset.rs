@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use libdum_sys as sys;
 
-use crate::call::{c_path, c_text, check, count, guard, text};
+use crate::call::{c_path, c_text, check, count, guard, length, text};
 use crate::handle::Handle;
 use crate::{Context, Error, Result, Rows};
 
@@ -109,6 +109,20 @@ impl<'a> Dataset<'a> {
         Dataset::from_rows(context, Rows::new(data, cols)?)
     }
 
+    /// Rows of `cols` bytes that fill a slice, such as images: 0 to 255, made numbers when they are read.
+    pub fn from_bytes(context: &Context, data: &'a [u8], cols: usize) -> Result<Dataset<'a>> {
+        if cols == 0 || data.len() % cols != 0 {
+            return Err(Error::Shape(format!("{} bytes are no rows of {cols} columns", data.len())));
+        }
+        let wide = |_| Error::Shape(format!("{cols} columns are more than the library takes"));
+        let (rows, c_cols) = (length(data) / cols as i64, i32::try_from(cols).map_err(wide)?);
+        let handle = Handle::create(context, |context, out| {
+            // SAFETY: the rows fill a slice that is borrowed, and not changed, for 'a: as long as the dataset.
+            unsafe { sys::dum_dataset_from_bytes(context, data.as_ptr(), rows, c_cols, 0, out) }
+        })?;
+        Ok(Dataset { handle, _reader: None, _data: PhantomData })
+    }
+
     /// Rows that a closure reads: it gets the indices of some rows, and writes these rows, one after the other. Where it
     /// fails or panics, the call that reads the dataset returns [`Error::Callback`] with its message.
     ///
@@ -205,8 +219,8 @@ impl<'a> Dataset<'a> {
 }
 
 impl Dataset<'static> {
-    /// Maps a .npy file: two dimensions (or one, taken as one column), C order, little-endian float32 or float64. The file
-    /// must not shrink while it is mapped.
+    /// Maps a .npy file in C order: little-endian float32, float64 or uint8; of up to four dimensions the first are the rows. The
+    /// file must not shrink while it is mapped.
     pub fn from_npy(context: &Context, path: impl AsRef<Path>) -> Result<Dataset<'static>> {
         let path = c_path(path.as_ref())?;
         let handle = Handle::create(context, |context, out| {

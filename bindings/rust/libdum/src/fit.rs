@@ -9,6 +9,7 @@ use libdum_sys as sys;
 
 use crate::call::{c_path, call, guard};
 use crate::dataset::BoxError;
+use crate::encoder::one_label_each;
 use crate::{Dataset, Result};
 
 /// How a fit ended that did not fail.
@@ -87,6 +88,7 @@ pub struct FitOptions<'a> {
     checkpoint: Option<CheckpointFn<'a>>,
     resume: bool,
     resume_from: Option<&'a [u8]>,
+    labels: Option<&'a [i32]>,
 }
 
 impl<'a> FitOptions<'a> {
@@ -152,9 +154,16 @@ impl<'a> FitOptions<'a> {
         self
     }
 
-    /// Runs the function that fits.
+    /// Encoders with objective "supervised": the class of each row of the data, from 0 on.
+    pub fn labels(mut self, labels: &'a [i32]) -> Self {
+        self.labels = Some(labels);
+        self
+    }
+
+    /// Runs the function that fits to the data.
     pub(crate) fn run(
         mut self,
+        data: &Dataset<'_>,
         fit: impl FnOnce(*const sys::dum_fit_options) -> sys::dum_status,
     ) -> Result<Outcome> {
         let path = self.checkpoint_path.as_deref().map(c_path).transpose()?;
@@ -176,6 +185,10 @@ impl<'a> FitOptions<'a> {
             options.checkpoint = Some(checkpoint);
             options.checkpoint_user = (closure as *mut CheckpointFn<'a>).cast();
         }
+        if let Some(labels) = self.labels {
+            one_label_each(data, labels)?;
+            options.labels = labels.as_ptr();
+        }
         if let Some(bytes) = self.resume_from {
             options.resume_from = bytes.as_ptr().cast();
             options.resume_size = bytes.len();
@@ -196,6 +209,7 @@ impl fmt::Debug for FitOptions<'_> {
             .field("checkpoint", &self.checkpoint.is_some())
             .field("resume", &self.resume)
             .field("resume_from", &self.resume_from.map(<[u8]>::len))
+            .field("labels", &self.labels.map(<[i32]>::len))
             .finish()
     }
 }

@@ -56,7 +56,7 @@ impl Head {
     /// Trains on embeddings, with options. On an error the head is as it was, unless it is that of a closure that panicked.
     pub fn fit_with(&mut self, data: &Dataset<'_>, options: FitOptions<'_>) -> Result<Outcome> {
         // SAFETY: the handle is needed for the call alone: &mut self. The data live during it, and so do the options.
-        options.run(|options| unsafe { sys::dum_head_fit(self.handle.get_mut(), data.get(), options) })
+        options.run(data, |options| unsafe { sys::dum_head_fit(self.handle.get_mut(), data.get(), options) })
     }
 
     /// Columns of the embedding; 0 before fit.

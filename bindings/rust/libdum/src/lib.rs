@@ -37,6 +37,7 @@ mod error;
 mod fit;
 mod handle;
 mod head;
+pub mod images;
 mod model;
 mod monitor;
 mod params;

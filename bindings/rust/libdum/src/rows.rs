@@ -71,6 +71,12 @@ impl<'a> Rows<'a> {
         self.cols as usize
     }
 
+    /// The rows, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [f32]> + 'a {
+        let (data, cols, stride) = (self.data, self.cols(), self.stride as usize);
+        (0..self.len()).map(move |row| &data[row * stride..][..cols])
+    }
+
     pub(crate) fn as_ptr(&self) -> *const f32 {
         self.data.as_ptr()
     }

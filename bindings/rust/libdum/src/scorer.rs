@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 use std::fmt;
+use std::sync::Arc;
 
 use libdum_sys as sys;
 
 use crate::call::{c_text, check, count, direct, length, text};
+use crate::encoder::Embedder;
 use crate::handle::Handle;
 use crate::model::model_file;
 use crate::params::{options, table};
@@ -42,13 +44,14 @@ use crate::{Context, Dataset, Encoder, Error, FitOptions, Outcome, Param, Result
 /// ```
 pub struct Scorer {
     handle: Handle<sys::dum_scorer>,
-    /// The context of the encoder, which the scorer keeps.
-    _encoder: Option<Context>,
+    /// Of the encoder, which the library's scorer keeps: its context, and its closure where it is one. After the handle, which
+    /// uses them.
+    encoder: Option<(Context, Option<Arc<Embedder>>)>,
 }
 
 impl Scorer {
     fn adopt(handle: Handle<sys::dum_scorer>) -> Scorer {
-        Scorer { handle, _encoder: None }
+        Scorer { handle, encoder: None }
     }
 
     /// A scorer of one of the [`kinds`](Scorer::kinds), with the default options.
@@ -94,11 +97,37 @@ impl Scorer {
     options!(dum_scorer_set_number, dum_scorer_set_text, dum_scorer_get_number, dum_scorer_get_text);
     model_file!(dum_scorer_save, dum_scorer_load, dum_scorer_save_memory, dum_scorer_load_memory);
 
-    /// Puts an encoder below the scorer, before fit; by default it is "identity". The scorer keeps it.
-    pub fn set_encoder(&mut self, encoder: &mut Encoder) -> Result<()> {
-        // SAFETY: both handles are needed for the call alone: both are &mut.
-        check(|| unsafe { sys::dum_scorer_set_encoder(self.handle.get_mut(), encoder.handle.get_mut()) })?;
-        self._encoder = Some(encoder.handle.context().clone());
+    /// Puts an encoder below the scorer, before fit; by default it is "identity". The scorer then takes the encoder's inputs, and
+    /// its model file holds the encoder, but for a closure: a scorer that was loaded gets that by this call.
+    ///
+    /// The scorer keeps the encoder, with the options that it has now, and only reads it: any threads may put it below scorers
+    /// of theirs and embed with it meanwhile. While it is below a scorer it cannot be trained:
+    ///
+    /// ```
+    /// use libdum::{Context, Dataset, Encoder, Error, Scorer};
+    ///
+    /// let context = Context::new()?;
+    /// let rows: Vec<[f32; 3]> = (0..60).map(|i| [i as f32, (i * i % 17) as f32, (i % 5) as f32]).collect();
+    /// let data = Dataset::from_rows(&context, &rows)?;
+    /// let mut encoder = Encoder::new(&context, "mlp")?.with("units", 4)?.with("embedding", 2)?.with("epochs", 1)?;
+    /// encoder.fit(&data)?;
+    ///
+    /// let mut scorer = Scorer::new(&context, "knn")?;
+    /// scorer.set_encoder(&encoder)?;
+    /// scorer.fit(&data)?;
+    /// let score = scorer.score_row(&rows[0])?;
+    /// assert!(matches!(encoder.fit(&data), Err(Error::State(_))));
+    /// encoder.set("output", "projection")?; // for the next scorer: this one goes on as before
+    /// assert_eq!(scorer.score_row(&rows[0])?, score);
+    /// drop(scorer);
+    /// encoder.fit(&data)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn set_encoder(&mut self, encoder: &Encoder) -> Result<()> {
+        // SAFETY: the scorer's handle is needed for the call alone: &mut self. Of the encoder dum.h says that others may use it
+        // meanwhile as const.
+        check(|| unsafe { sys::dum_scorer_set_encoder(self.handle.get_mut(), encoder.handle.get_shared()) })?;
+        self.encoder = Some((encoder.handle.context().clone(), encoder.embedder.clone()));
         Ok(())
     }
 
@@ -127,7 +156,8 @@ impl Scorer {
     /// ```
     pub fn fit_with(&mut self, data: &Dataset<'_>, options: FitOptions<'_>) -> Result<Outcome> {
         // SAFETY: the handle is needed for the call alone: &mut self. The data live during it, and so do the options.
-        options.run(|options| unsafe { sys::dum_scorer_fit(self.handle.get_mut(), data.get(), options) })
+        options
+            .run(data, |options| unsafe { sys::dum_scorer_fit(self.handle.get_mut(), data.get(), options) })
     }
 
     /// Columns of the input; 0 before fit.
@@ -170,7 +200,7 @@ impl Scorer {
             return Err(Error::Shape(format!("room for {} scores of {} rows", scores.len(), rows.len())));
         }
         // SAFETY: the rows lie within a slice; there is room for their scores.
-        direct(|| unsafe {
+        let score = || unsafe {
             sys::dum_scorer_score(
                 self.handle.get(),
                 rows.as_ptr(),
@@ -179,7 +209,11 @@ impl Scorer {
                 rows.c_stride(),
                 scores.as_mut_ptr(),
             )
-        })
+        };
+        match self.encoder {
+            Some((_, Some(_))) => check(score), // it calls back
+            _ => direct(score),
+        }
     }
 
     /// The scores of all rows of a dataset, which is streamed.

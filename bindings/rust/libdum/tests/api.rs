@@ -208,9 +208,9 @@ fn scorers() {
     assert_eq!((scorer.cols(), scorer.is_fitted(), scorer.calibration_count()), (0, false, 0));
     let error = scorer.score_row(&rows[0]).unwrap_err();
     assert!(matches!(error, Error::State(_)), "{error:?}");
-    let mut encoder = Encoder::new(&context, "identity").unwrap();
+    let encoder = Encoder::new(&context, "identity").unwrap();
     assert_eq!(encoder.embedding_cols(5), Some(5));
-    scorer.set_encoder(&mut encoder).unwrap();
+    scorer.set_encoder(&encoder).unwrap();
     drop(encoder);
     scorer.fit(&Dataset::from_rows(&context, &rows).unwrap()).unwrap();
     assert_eq!((scorer.cols(), scorer.is_fitted(), scorer.calibration_count()), (COLS, true, 100));

@@ -211,7 +211,7 @@ fn encoder_of_another_context() {
     let other = Context::builder().log(move |_| drop(Arc::clone(&kept))).build().unwrap();
     let context = Context::new().unwrap();
     let mut scorer = scorer(&context, "dum");
-    scorer.set_encoder(&mut Encoder::new(&other, "identity").unwrap()).unwrap();
+    scorer.set_encoder(&Encoder::new(&other, "identity").unwrap()).unwrap();
     drop(other);
     assert_eq!(Arc::strong_count(&alive), 2);
     let rows = table(100);
