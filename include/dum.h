@@ -328,7 +328,8 @@ typedef struct dum_fit_options {
     int32_t reserved;
     const void *resume_from; /* or go on from these bytes, which a checkpoint callback got; NULL: none */
     size_t resume_size;
-    /* Encoders with objective "supervised": the class of each row of the data, from 0 on. */
+    /* Encoders with objective "supervised", and scorers "mds" and "flow": the class of each row, from 0 to 65535. Other
+     * scorers refuse them (ARGUMENT). Borrowed during fit. */
     const int32_t *labels;
 } dum_fit_options;
 
@@ -394,7 +395,13 @@ DUM_API int32_t dum_encoder_cols(const dum_encoder *encoder);
 /* The number of columns of the embedding of an input with cols columns, or 0 where it refuses it. */
 DUM_API int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t cols);
 
-/* Embeds rows x cols inputs into out (rows x embedding columns, contiguous); option "output" says what comes out.
+/* Embeds rows x cols inputs into out (rows x embedding columns, contiguous); option "output" says what comes out:
+ * "features", "map" (before pooling), "projection", "logits", "uncertainty"; and, for out-of-distribution scorers
+ * (docs/ood.md), "joint" (features, then logits), "stages" (resnet: the mean of the map of each stage, one after the
+ * other; the last are the features), "gram" (resnet: for each stage and p = 1 to 10, the p-th roots of the sums of the
+ * rows of the map's Gram matrix of p-th powers; then logits), "odin" (logits of an input moved by "perturbation" towards
+ * the class that it is taken for), "rotation" (rotation on: four logits for each of the image turned by 0, 1, 2 and 3
+ * quarters; then logits of the upright one). Those that have logits need labels in fit.
  * A row's embedding does not depend on the rows beside it. Any number of threads.
  * Errors: STATE (not fitted), SHAPE, NONFINITE, ARGUMENT (pixels outside 0 to 255), UNSUPPORTED (an output that this
  * encoder does not have), CALLBACK. */
@@ -497,7 +504,12 @@ DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, cons
  * "kde" (Rahimi & Recht 2007), "ocsvm" (Schoelkopf et al. 2001);
  * trees: "iforest" (Liu et al. 2008), "eif" (Hariri et al. 2019);
  * networks: "autoencoder" (Sakurada & Yairi 2014), "deepsvdd" (Ruff et al. 2018);
- * "ensemble": the weighted mean of others (Aggarwal & Sathe 2017). */
+ * "ensemble": the weighted mean of others (Aggarwal & Sathe 2017);
+ * out-of-distribution, on what an encoder puts out (in brackets: its option output; docs/ood.md): "msp" (logits; Hendrycks
+ * & Gimpel 2017; odin: Liang et al. 2018), "energy" (logits; Liu et al. 2020), "mds" (features, stages; with
+ * options.labels; Lee et al. 2018), "flow" (the same, labels or not; Zisselman & Tamar 2020), "gram" (gram; Sastry & Oore 2020), "rotation" (rotation; Hendrycks et al. 2019),
+ * "uncertainty" (uncertainty; Zhang et al. 2021), "vim"
+ * (joint; Wang et al. 2022). "gram" and "vim" on an encoder of the host, or none, need option classes. */
 typedef struct dum_scorer dum_scorer;
 
 /* Kinds known: how many, and the name of one (NULL if index is out of range). Static text. */
@@ -700,7 +712,8 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_load(dum_context *context, const cha
 DUM_API DUM_NODISCARD dum_status dum_head_save(const dum_head *head, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_head_load(dum_context *context, const char *path, dum_head **out);
 
-/* Fitted encoders; one of the host cannot be saved (UNSUPPORTED). */
+/* Fitted encoders; one of the host cannot be saved (UNSUPPORTED). From the file of a scorer that stands on an encoder,
+ * load makes that encoder. */
 DUM_API DUM_NODISCARD dum_status dum_encoder_save(const dum_encoder *encoder, const char *path);
 DUM_API DUM_NODISCARD dum_status dum_encoder_load(dum_context *context, const char *path, dum_encoder **out);
 
@@ -732,8 +745,9 @@ typedef struct dum_model_info {
     int32_t format;     /* version of the format it was written in */
     int32_t min_reader; /* oldest format version whose reader can read it */
     char writer[32];    /* "libdum 0.1.0" */
-    char kind[32];      /* "head", "checkpoint", "monitor", or "scorer." and the scorer's kind */
-    char sha256[72];    /* of the tensors, hexadecimal */
+    /* "head", "encoder", "checkpoint" (of a head), "checkpoint.encoder", "monitor", or "scorer." and its kind */
+    char kind[32];
+    char sha256[72]; /* of the tensors, hexadecimal */
 } dum_model_info;
 
 /* Reads what a model file says of itself, and checks the file, without building the model.

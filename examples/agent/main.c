@@ -527,7 +527,7 @@ int main(int argc, char **argv)
             return finish_output(TOOL_OK);
         }
     }
-    int status = parse_arguments(argc - 1, argv + 1, accepted, false, &a.args);
+    int status = parse_arguments(argc - 1, argv + 1, accepted, 0, &a.args);
     if (status == TOOL_OK)
         status = check_arguments(&a.args, &a.is_binary);
     if (status == TOOL_OK)

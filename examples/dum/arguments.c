@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -64,6 +65,13 @@ static bool store_text(const char *name, const char *value, arguments *a)
                  {"--seed", &a->seed},
                  {"--corruption", &a->corruption},
                  {"--rows", &a->rows},
+                 {"--encoder", &a->encoder},
+                 {"--kind", &a->kind},
+                 {"--output", &a->output},
+                 {"--train", &a->train},
+                 {"--train-labels", &a->train_labels},
+                 {"--test", &a->test},
+                 {"--test-labels", &a->test_labels},
                  {"--holdout", &a->holdout}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (strcmp(name, texts[i].name) == 0) {
@@ -91,6 +99,9 @@ static int store_number(const char *name, const char *value, arguments *a)
         {"--severity", "a whole number from 1 to 5", 1, 5, &a->severity, NULL},
         {"--columns", "a whole number from 1 to 10000", 1, 10000, &a->columns, NULL},
         {"--scale", "a whole number from 1 to 64", 1, 64, &a->scale, NULL},
+        {"--neighbours", "a whole number from 1 to 1000000", 1, 1e6, &a->neighbours, NULL},
+        {"--views", "a whole number from 2 to 10000", 2, 10000, &a->views, NULL},
+        {"--row", "a whole number from 0 to 2147483647", 0, 2147483647, &a->row, NULL},
         {"--port", "a whole number from 0 to 65535", 0, 65535, &a->port, NULL},
         {"--interval", "a number of seconds from 0.01 to 86400", 0.01, 86400, NULL, &a->interval},
         {"--rearm", "a number of seconds from 0 to 1e9", 0, 1e9, NULL, &a->rearm}};
@@ -114,6 +125,8 @@ static int store_number(const char *name, const char *value, arguments *a)
 
 static int store(const char *name, const char *value, arguments *a)
 {
+    if (strcmp(name, "--out") == 0 && a->out_count < MAX_FILES)
+        a->outs[a->out_count++] = value;
     if (store_text(name, value, a))
         return TOOL_OK;
     if (strcmp(name, "--set") == 0) {
@@ -133,6 +146,8 @@ static bool store_flag(const char *name, arguments *a)
         a->pvalue = true;
     else if (strcmp(name, "--resume") == 0)
         a->resume = true;
+    else if (strcmp(name, "--json") == 0)
+        a->json = true;
     else if (strcmp(name, "--header") == 0)
         a->header = CSV_HEADER_YES;
     else if (strcmp(name, "--no-header") == 0)
@@ -150,17 +165,19 @@ static bool is_accepted(const char *name, const char *const *accepted)
     return false;
 }
 
-int parse_arguments(int argc, char **argv, const char *const *accepted, bool takes_file, arguments *out)
+int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t most_files, arguments *out)
 {
     memset(out, 0, sizeof *out);
     out->port = -1;
     out->rearm = -1;
+    out->row = -1;
     for (int i = 0; i < argc; i++) {
         const char *name = argv[i];
         if (strncmp(name, "--", 2) != 0) {
-            if (!takes_file || out->file != NULL)
+            if (out->file_count == most_files)
                 return usage("unexpected argument \"%s\"", name);
-            out->file = name;
+            out->files[out->file_count++] = name;
+            out->file = out->files[0];
             continue;
         }
         if (!is_accepted(name, accepted))
@@ -179,6 +196,19 @@ int parse_arguments(int argc, char **argv, const char *const *accepted, bool tak
 int require_argument(const char *value, const char *name)
 {
     return value != NULL ? TOOL_OK : usage("%s is needed", name);
+}
+
+int parse_seed(const char *text, uint64_t *seed)
+{
+    *seed = 0;
+    if (text == NULL)
+        return TOOL_OK;
+    char *end;
+    errno = 0;
+    *seed = strtoull(text, &end, 10);
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0'
+               ? TOOL_OK
+               : bad_value("--seed", text, "a whole number from 0 to 18446744073709551615");
 }
 
 int open_context(const arguments *args, dum_context **out)

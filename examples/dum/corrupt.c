@@ -2,22 +2,8 @@
  * dum corrupt: images as a camera, the weather or a file format spoil them. */
 #include "images.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int parse_seed(const char *text, uint64_t *seed)
-{
-    *seed = 0;
-    if (text == NULL)
-        return TOOL_OK;
-    char *end;
-    errno = 0;
-    *seed = strtoull(text, &end, 10);
-    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0'
-               ? TOOL_OK
-               : bad_value("--seed", text, "a whole number from 0 to 18446744073709551615");
-}
 
 /* In one call: what is random in an image depends on its number. */
 static int corrupt(dum_context *context, const arguments *args, uint64_t seed, loaded_images *images)
@@ -63,7 +49,7 @@ int command_corrupt(int argc, char **argv)
                                            "--threads", "--backend",    "--quiet",    NULL};
     arguments args;
     uint64_t seed;
-    int status = parse_arguments(argc, argv, accepted, true, &args);
+    int status = parse_arguments(argc, argv, accepted, 1, &args);
     if (status == TOOL_OK)
         status = check_arguments(&args, &seed);
     if (status != TOOL_OK)

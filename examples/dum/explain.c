@@ -72,7 +72,7 @@ int command_explain(int argc, char **argv)
                                            "--threads",      "--backend", "--header", "--no-header",
                                            "--label-column", "--quiet",   NULL};
     arguments args;
-    int status = parse_arguments(argc, argv, accepted, false, &args);
+    int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status != TOOL_OK)
         return status;
     if (args.out != NULL && has_ending(args.out, ".npy")) {

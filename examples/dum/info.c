@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * dum info, dum scorers, dum backends. */
+ * dum info, dum scorers, dum encoders, dum backends. */
 #include "tool.h"
 
 #include <string.h>
@@ -81,33 +81,93 @@ static int print_monitor(const dum_monitor *monitor)
     return TOOL_OK;
 }
 
+static int print_encoder(const dum_encoder *encoder)
+{
+    const int32_t cols = dum_encoder_cols(encoder);
+    print_text("encoder", dum_encoder_kind(encoder), false);
+    printf("\"columns\": %d, \"embedding_columns\": %d, \"options\": {", cols,
+           dum_encoder_embedding_cols(encoder, cols > 0 ? cols : 1));
+    const bool has_options = strcmp(dum_encoder_kind(encoder), "identity") != 0;
+    const int32_t count = has_options ? dum_encoder_param_count() : 0;
+    for (int32_t i = 0; i < count; i++) {
+        dum_param_info info;
+        DUM_INIT(info);
+        double number = 0;
+        const char *text = "";
+        if (dum_encoder_param_get(i, &info) != DUM_OK ||
+            (info.type == DUM_PARAM_TEXT ? dum_encoder_get_text(encoder, info.name, &text)
+                                         : dum_encoder_get_number(encoder, info.name, &number)) != DUM_OK)
+            return fail_library("options");
+        print_option(&info, number, text, i + 1 == count);
+    }
+    printf("}");
+    return TOOL_OK;
+}
+
 static void print_about(const dum_model_info *about)
 {
     printf("{\"format\": %d, \"min_reader\": %d, ", about->format, about->min_reader);
     print_text("writer", about->writer, false);
     print_text("kind", about->kind, false);
-    print_text("sha256", about->sha256, false);
+    print_text("sha256", about->sha256, strcmp(about->kind, "checkpoint.encoder") == 0);
+}
+
+/* What a file holds; NULL: not that. */
+typedef struct {
+    dum_head *head;
+    dum_scorer *scorer;
+    dum_monitor *monitor;
+    dum_encoder *encoder;
+} model;
+
+static dum_status load_model(dum_context *context, const char *path, const char *kind, model *out)
+{
+    if (strcmp(kind, "encoder") == 0)
+        return dum_encoder_load(context, path, &out->encoder);
+    if (strcmp(kind, "monitor") == 0)
+        return dum_monitor_load(context, path, &out->monitor);
+    if (strcmp(kind, "head") == 0 || strcmp(kind, "checkpoint") == 0)
+        return dum_head_load(context, path, &out->head);
+    const dum_status status = dum_scorer_load(context, path, &out->scorer);
+    /* The encoder below it, if there is one. */
+    if (status == DUM_OK && dum_encoder_load(context, path, &out->encoder) != DUM_OK)
+        out->encoder = NULL;
+    return status;
+}
+
+static int print_parts(const model *m)
+{
+    int status = TOOL_OK;
+    if (m->head != NULL)
+        status = print_head(m->head);
+    if (m->monitor != NULL)
+        status = print_monitor(m->monitor);
+    if (m->scorer != NULL)
+        status = print_scorer(m->scorer);
+    if (m->scorer != NULL && m->encoder != NULL)
+        printf(", \"below\": {");
+    if (m->encoder != NULL && status == TOOL_OK)
+        status = print_encoder(m->encoder);
+    if (m->scorer != NULL && m->encoder != NULL)
+        printf("}");
+    return status;
 }
 
 /* Loads before it prints: a model that fails to load must not leave half a line. */
 static int print_model(dum_context *context, const char *path, const dum_model_info *about)
 {
-    dum_head *head = NULL;
-    dum_scorer *scorer = NULL;
-    dum_monitor *monitor = NULL;
-    const bool is_monitor = strcmp(about->kind, "monitor") == 0;
-    const bool is_head = strcmp(about->kind, "head") == 0 || strcmp(about->kind, "checkpoint") == 0;
-    const dum_status loaded = is_head      ? dum_head_load(context, path, &head)
-                              : is_monitor ? dum_monitor_load(context, path, &monitor)
-                                           : dum_scorer_load(context, path, &scorer);
-    if (loaded != DUM_OK)
+    model m = {0};
+    /* Nothing but dum encoder --resume can load one. */
+    const bool is_checkpoint = strcmp(about->kind, "checkpoint.encoder") == 0;
+    if (!is_checkpoint && load_model(context, path, about->kind, &m) != DUM_OK)
         return fail_library(path);
     print_about(about);
-    const int status = is_head ? print_head(head) : is_monitor ? print_monitor(monitor) : print_scorer(scorer);
+    const int status = print_parts(&m);
     printf("}\n");
-    dum_head_destroy(head);
-    dum_scorer_destroy(scorer);
-    dum_monitor_destroy(monitor);
+    dum_head_destroy(m.head);
+    dum_scorer_destroy(m.scorer);
+    dum_monitor_destroy(m.monitor);
+    dum_encoder_destroy(m.encoder);
     return status;
 }
 
@@ -115,7 +175,7 @@ int command_info(int argc, char **argv)
 {
     static const char *const accepted[] = {"--quiet", NULL};
     arguments args;
-    int status = parse_arguments(argc, argv, accepted, true, &args);
+    int status = parse_arguments(argc, argv, accepted, 1, &args);
     if (status != TOOL_OK || (status = require_argument(args.file, "the path of a model")) != TOOL_OK)
         return status;
     dum_context *context;
@@ -147,7 +207,7 @@ int command_scorers(int argc, char **argv)
 {
     static const char *const accepted[] = {"--quiet", NULL};
     arguments args;
-    const int status = parse_arguments(argc, argv, accepted, false, &args);
+    const int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status != TOOL_OK)
         return status;
     for (int32_t k = 0; k < dum_scorer_kind_count(); k++) {
@@ -164,11 +224,29 @@ int command_scorers(int argc, char **argv)
     return finish_output(TOOL_OK);
 }
 
+int command_encoders(int argc, char **argv)
+{
+    static const char *const accepted[] = {"--quiet", NULL};
+    arguments args;
+    const int status = parse_arguments(argc, argv, accepted, 0, &args);
+    if (status != TOOL_OK)
+        return status;
+    printf("mlp, resnet\n");
+    for (int32_t i = 0; i < dum_encoder_param_count(); i++) {
+        dum_param_info info;
+        DUM_INIT(info);
+        if (dum_encoder_param_get(i, &info) != DUM_OK)
+            return fail_library("encoders");
+        print_param(&info);
+    }
+    return finish_output(TOOL_OK);
+}
+
 int command_backends(int argc, char **argv)
 {
     static const char *const accepted[] = {"--quiet", NULL};
     arguments args;
-    const int status = parse_arguments(argc, argv, accepted, false, &args);
+    const int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status != TOOL_OK)
         return status;
     for (int32_t i = 0; i < dum_backend_count(); i++) {

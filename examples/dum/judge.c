@@ -67,7 +67,7 @@ int command_eval(int argc, char **argv)
     static const char *const accepted[] = {"--scores", "--labels",    "--label-column", "--bootstrap",
                                            "--header", "--no-header", "--quiet",        NULL};
     arguments args;
-    int status = parse_arguments(argc, argv, accepted, false, &args);
+    int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status != TOOL_OK || (status = require_argument(args.scores, "--scores")) != TOOL_OK ||
         (status = require_argument(args.labels, "--labels")) != TOOL_OK)
         return status;
@@ -171,7 +171,7 @@ int command_compare(int argc, char **argv)
                                            "--backend",   "--header", "--no-header", "--label-column",
                                            "--bootstrap", "--quiet",  NULL};
     arguments args;
-    int status = parse_arguments(argc, argv, accepted, false, &args);
+    int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status != TOOL_OK || (status = require_argument(args.reference, "--reference")) != TOOL_OK ||
         (status = require_argument(args.sample, "--sample")) != TOOL_OK ||
         (status = require_argument(args.model, "--model")) != TOOL_OK)

@@ -18,7 +18,8 @@ static const command commands[] = {
     {"fit", command_fit,
      "--data X.npy|X.csv --model m.dum [--scorer dum] [--set name=value]... [--seed N]\n"
      "               [--threads N] [--backend NAME] [--holdout SHARE] [--pairs P.npy] [--max-seconds S]\n"
-     "               [--checkpoint C.dum [--checkpoint-epochs N] [--resume]]"},
+     "               [--checkpoint C.dum [--checkpoint-epochs N] [--resume]]\n"
+     "               [--encoder e.dum [--output NAME]]"},
     {"score", command_score,
      "--model m.dum --data X [--out s.npy|s.csv|-] [--pvalue] [--false-alarm-rate R]\n"
      "               [--threads N] [--backend NAME]"},
@@ -34,11 +35,26 @@ static const command commands[] = {
     {"monitor", command_monitor,
      "--model m.dum --data X [--reference R] [--set name=value]... [--state s.dum] [--svg t.svg]\n"
      "               [--threads N] [--backend NAME]"},
+    {"encoder", command_encoder,
+     "DATA --out e.dum [--kind resnet|mlp] [--labels y.npy] [--set name=value]... [--seed N]\n"
+     "               [--checkpoint C.dum [--checkpoint-epochs N] [--resume]] [--max-seconds S] [--threads N]\n"
+     "               [--backend NAME]"},
+    {"embed", command_embed, "e.dum DATA --out z.npy|z.csv|- [--output NAME] [--threads N] [--backend NAME]"},
+    {"evaluate", command_evaluate,
+     "e.dum --train X --train-labels y.npy --test X --test-labels y.npy [--neighbours N]\n"
+     "               [--output NAME] [--json] [--threads N] [--backend NAME]"},
+    {"certainty", command_certainty,
+     "m.dum IMAGES.npy --out FOLDER [--labels y.npy] [--row I --views N] [--top N] [--scale N]\n"
+     "               [--seed N] [--threads N] [--backend NAME]"},
+    {"noise", command_noise,
+     "m.dum HELD_OUT_A.npy HELD_OUT_B.npy --out FILE.md|.json|.svg... [--seed N] [--threads N]\n"
+     "               [--backend NAME]"},
     {"corrupt", command_corrupt,
      "IN.npy --out OUT.npy --corruption NAME --severity N [--seed N] [--threads N]"},
     {"sheet", command_sheet, "IMAGES.npy --rows I,J,... --out OUT.png [--columns N] [--scale N]"},
     {"info", command_info, "m.dum"},
     {"scorers", command_scorers, ""},
+    {"encoders", command_encoders, ""},
     {"backends", command_backends, ""},
 };
 
@@ -58,6 +74,18 @@ static const char notes[] =
     "on from that file where there is one, and is saved there. --set: docs/monitor.md has the names. --svg: a "
     "picture of\n"
     "scores, statistic and alarms.\n"
+    "encoder: images (N x H x W, or N x H x W x C) train a resnet of their size, tables an mlp. --set: the "
+    "names "
+    "are in\n"
+    "dum encoders. --labels: for --set objective=supervised. --encoder, embed, evaluate: an encoder's file, or "
+    "that of a\n"
+    "scorer that stands on one. --output: what it returns. --neighbours: 200.\n"
+    "certainty: m.dum stands on an encoder; sheets and a page of the images that it is most and least certain "
+    "of, of each\n"
+    "class, and of N random views of image I. FOLDER is new or empty.\n"
+    "noise: are the corruptions of images noticed? t-tests and AUROC of A, corrupted, against A; B is the row "
+    "without.\n"
+    "Up to three --out: tables, numbers, picture.\n"
     "corrupt, sheet: images are uint8, N x H x W or N x H x W x C; docs/images.md has the corruptions. "
     "Severity: 1\n"
     "to 5. --columns: images side by side (10); --scale: pixels a pixel (1).\n"
@@ -70,7 +98,7 @@ static int print_help(FILE *to, const command *one, int status)
         fputs("dum: how far to trust an embedding\n\n", to);
     for (int i = 0; i < COMMANDS; i++)
         if (one == NULL || one == &commands[i])
-            fprintf(to, "  dum %-8s %s\n", commands[i].name, commands[i].synopsis);
+            fprintf(to, "  dum %-9s %s\n", commands[i].name, commands[i].synopsis);
     fputs(notes, to);
     return to == stdout ? finish_output(status) : status;
 }

@@ -79,7 +79,7 @@ int command_monitor(int argc, char **argv)
         "--data",   "--model",     "--reference",    "--state", "--set", "--threads", "--backend",
         "--header", "--no-header", "--label-column", "--quiet", "--svg", NULL};
     arguments args;
-    int status = parse_arguments(argc, argv, accepted, false, &args);
+    int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status != TOOL_OK)
         return status;
     inputs in;

@@ -11,32 +11,44 @@
 #include <unistd.h>
 
 typedef struct {
-    const double *values;
+    const void *values; /* doubles, or floats */
+    int width;          /* bytes of one */
     int64_t rows;
     int32_t cols;
     const char *const *names;
 } table;
+
+/* Little-endian, whatever the machine is. */
+static void put_bits(FILE *file, const table *t, int64_t i)
+{
+    unsigned char bytes[8];
+    uint32_t half;
+    uint64_t bits;
+    if (t->width == 4) {
+        memcpy(&half, (const float *)t->values + i, sizeof half);
+        bits = half;
+    } else {
+        memcpy(&bits, (const double *)t->values + i, sizeof bits);
+    }
+    for (int b = 0; b < t->width; b++)
+        bytes[b] = (unsigned char)(bits >> 8 * b);
+    fwrite(bytes, 1, (size_t)t->width, file);
+}
 
 static void put_npy(FILE *file, const void *what)
 {
     const table *t = what;
     char head[128];
     if (t->cols == 1)
-        snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld,), }",
+        snprintf(head, sizeof head, "{'descr': '<f%d', 'fortran_order': False, 'shape': (%lld,), }", t->width,
                  (long long)t->rows);
     else
-        snprintf(head, sizeof head, "{'descr': '<f8', 'fortran_order': False, 'shape': (%lld, %d), }",
-                 (long long)t->rows, t->cols);
+        snprintf(head, sizeof head, "{'descr': '<f%d', 'fortran_order': False, 'shape': (%lld, %d), }",
+                 t->width, (long long)t->rows, t->cols);
     fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, file);
     fprintf(file, "%-117s\n", head);
-    for (int64_t i = 0; i < t->rows * t->cols; i++) {
-        uint64_t bits;
-        unsigned char bytes[8];
-        memcpy(&bits, &t->values[i], sizeof bits);
-        for (int b = 0; b < 8; b++)
-            bytes[b] = (unsigned char)(bits >> 8 * b);
-        fwrite(bytes, 1, sizeof bytes, file);
-    }
+    for (int64_t i = 0; i < t->rows * t->cols; i++)
+        put_bits(file, t, i);
 }
 
 static void put_csv(FILE *file, const void *what)
@@ -44,9 +56,13 @@ static void put_csv(FILE *file, const void *what)
     const table *t = what;
     for (int32_t j = 0; t->names != NULL && j < t->cols; j++)
         fprintf(file, "%s%s", t->names[j], j + 1 < t->cols ? "," : "\n");
-    for (int64_t i = 0; i < t->rows; i++)
-        for (int32_t j = 0; j < t->cols; j++)
-            fprintf(file, "%.17g%s", t->values[i * t->cols + j], j + 1 < t->cols ? "," : "\n");
+    for (int64_t i = 0; i < t->rows * t->cols; i++) {
+        if (t->width == 4)
+            fprintf(file, "%.9g", (double)((const float *)t->values)[i]);
+        else
+            fprintf(file, "%.17g", ((const double *)t->values)[i]);
+        fputc((i + 1) % t->cols != 0 ? ',' : '\n', file);
+    }
 }
 
 bool is_special_file(const char *path)
@@ -104,11 +120,20 @@ int write_output(const char *path, put_fn put, const void *what)
     return status;
 }
 
+static int write_any(const char *path, const table *t)
+{
+    const bool npy = path != NULL && has_ending(path, ".npy");
+    return write_output(path, npy ? put_npy : put_csv, t);
+}
+
 int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names)
 {
-    const table t = {values, rows, cols, names};
-    const bool npy = path != NULL && has_ending(path, ".npy");
-    return write_output(path, npy ? put_npy : put_csv, &t);
+    return write_any(path, &(table){values, sizeof *values, rows, cols, names});
+}
+
+int write_floats(const char *path, const float *values, int64_t rows, int32_t cols)
+{
+    return write_any(path, &(table){values, sizeof *values, rows, cols, NULL});
 }
 
 void print_number(const char *name, double value, bool last)

@@ -222,7 +222,7 @@ int command_report(int argc, char **argv)
         "--threads", "--backend", "--header", "--no-header", "--label-column",
         "--quiet",   NULL};
     arguments args;
-    int status = parse_arguments(argc, argv, accepted, false, &args);
+    int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status != TOOL_OK || (status = require_argument(args.out, "--out")) != TOOL_OK)
         return status;
     report r = {.args = &args};

@@ -57,7 +57,7 @@ int command_score(int argc, char **argv)
         "--data",   "--model",     "--out",          "--threads", "--backend", "--pvalue", "--false-alarm-rate",
         "--header", "--no-header", "--label-column", "--quiet",   NULL};
     arguments args;
-    int status = parse_arguments(argc, argv, accepted, false, &args);
+    int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status != TOOL_OK)
         return status;
     inputs in;

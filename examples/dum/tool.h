@@ -12,7 +12,7 @@
 
 enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
 
-enum { MAX_SETTINGS = 64 };
+enum { MAX_SETTINGS = 64, MAX_FILES = 3 };
 
 /* The command line, parsed. NULL or 0: not given. */
 typedef struct {
@@ -25,16 +25,26 @@ typedef struct {
     double max_seconds, false_alarm_rate, interval;
     double rearm; /* -1: not given */
     const char *seed, *holdout, *corruption, *rows;
-    bool quiet, pvalue, resume;
-    const char *file; /* the one argument without a name */
+    const char *encoder, *kind, *output, *train, *train_labels, *test, *test_labels;
+    const char *outs[MAX_FILES]; /* each --out, of which `out` is the last */
+    int32_t out_count, neighbours, views;
+    int32_t row; /* -1: not given */
+    bool quiet, pvalue, resume, json;
+    const char *files[MAX_FILES]; /* arguments without a name */
+    const char *file;             /* the first of them */
+    int32_t file_count;
 } arguments;
 
-/* TOOL_OK, or TOOL_USAGE after a message. `accepted`: names of the options that this command takes. */
-int parse_arguments(int argc, char **argv, const char *const *accepted, bool takes_file, arguments *out);
+/* TOOL_OK, or TOOL_USAGE after a message. `accepted`: names of the options that this command takes; it takes
+ * at most `most_files` arguments without a name. */
+int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t most_files, arguments *out);
 /* TOOL_USAGE after a message unless the value was given. */
 int require_argument(const char *value, const char *name);
 /* TOOL_USAGE after a message. */
 int bad_value(const char *name, const char *value, const char *expected);
+
+/* A whole number of 64 bits, 0 for NULL; TOOL_USAGE after a message. */
+int parse_seed(const char *text, uint64_t *seed);
 
 /* What messages begin with. */
 extern const char tool_name[];
@@ -102,6 +112,8 @@ typedef void (*put_fn)(FILE *file, const void *what);
 int write_output(const char *path, put_fn put, const void *what);
 /* The same with rows x cols doubles: .npy, or CSV. names: of the columns, for CSV; NULL: no header. */
 int write_table(const char *path, const double *values, int64_t rows, int32_t cols, const char *const *names);
+/* And with floats. */
+int write_floats(const char *path, const float *values, int64_t rows, int32_t cols);
 /* There is something at path that is no file: a folder, a pipe, a device. */
 bool is_special_file(const char *path);
 
@@ -121,10 +133,16 @@ int command_report(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_monitor(int argc, char **argv);
+int command_encoder(int argc, char **argv);
+int command_embed(int argc, char **argv);
+int command_evaluate(int argc, char **argv);
+int command_certainty(int argc, char **argv);
+int command_noise(int argc, char **argv);
 int command_corrupt(int argc, char **argv);
 int command_sheet(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_scorers(int argc, char **argv);
+int command_encoders(int argc, char **argv);
 int command_backends(int argc, char **argv);
 
 #endif

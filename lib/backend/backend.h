@@ -13,7 +13,7 @@
 #include "core/core.h"
 
 /* Raised with every change of what is below: a module built for another number is refused. */
-enum { DUMI_BACKEND_ABI = 4 };
+enum { DUMI_BACKEND_ABI = 5 };
 
 typedef struct dumi_stream dumi_stream; /* defined by each backend */
 typedef struct dumi_packed dumi_packed; /* a constant matrix in the layout its gemm wants */
@@ -96,6 +96,7 @@ typedef struct {
     int32_t rows, cols;
     float epsilon;
     const float *gamma, *beta, *mean, *variance;
+    bool constant; /* backward: mean and variance are not those of x */
 } dumi_batch_norm;
 
 /* Cross-entropy of rows of logits: row i is multiplied by scale * row_scale[i], and its right column is
@@ -186,7 +187,7 @@ typedef struct dumi_backend {
     /* y as above, then + add (NULL: none), max(0, .) where `relu`. */
     void (*batch_norm)(dumi_stream *stream, const dumi_batch_norm *norm, const float *x, const float *add,
                        bool relu, float *y);
-    /* d: the gradient by y on the way in, by x on the way out (mean and variance follow x). `y` where there was
+    /* d: the gradient by y on the way in, by x on the way out (mean and variance follow x unless they are constant). `y` where there was
      * a ReLU, else NULL. d_add (NULL: none) receives the gradient by `add`, or with `more` has it added. */
     void (*batch_norm_backward)(dumi_stream *stream, const dumi_batch_norm *norm, const float *x,
                                 const float *y, float *d, float *d_add, bool more, float *d_gamma,

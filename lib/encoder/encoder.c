@@ -152,11 +152,26 @@ int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t cols)
         return cols;
     if (encoder->kind == DUMI_CALLBACK)
         return cols == encoder->cols ? encoder->embedding_cols : 0;
-    int32_t tensor, embedding;
+    dumi_output output;
     if (encoder->model == NULL || cols != encoder->model->cols ||
-        dumi_encoder_output(encoder, &tensor, &embedding) != DUM_OK)
+        dumi_encoder_output(encoder, &output) != DUM_OK)
         return 0;
-    return embedding;
+    return output.cols;
+}
+
+dum_status dumi_encoder_measure(const dum_encoder *encoder, const char *have, int32_t cols, int32_t *embedding)
+{
+    *embedding = dum_encoder_embedding_cols(encoder, cols);
+    DUMI_TRY(dumi_encoder_check(encoder));
+    const int32_t wanted = dum_encoder_cols(encoder);
+    DUMI_REQUIRE(wanted == 0 || cols == wanted, DUM_ERR_SHAPE, "%s %d columns, the encoder takes %d", have,
+                 cols, wanted);
+    dumi_output output;
+    if (encoder->model == NULL)
+        return DUM_OK;
+    DUMI_TRY(dumi_encoder_output(encoder, &output));
+    *embedding = output.cols;
+    return DUM_OK;
 }
 
 /* ---- Embedding ---------------------------------------------------------------------------- */
@@ -210,10 +225,8 @@ dum_status dum_encoder_embed_dataset(const dum_encoder *encoder, const dum_datas
     DUMI_NOT_NULL(encoder);
     DUMI_NOT_NULL(data);
     DUMI_NOT_NULL(out);
-    DUMI_TRY(dumi_encoder_check(encoder));
-    const int32_t cols = dum_encoder_embedding_cols(encoder, data->cols);
-    DUMI_REQUIRE(cols > 0, DUM_ERR_SHAPE, "the data have %d columns, the encoder takes %d", data->cols,
-                 dum_encoder_cols(encoder));
+    int32_t cols;
+    DUMI_TRY(dumi_encoder_measure(encoder, "the data have", data->cols, &cols));
     float *rows;
     DUMI_TRY(DUMI_NEW(data->context, rows, (size_t)READ_ROWS * (size_t)data->cols));
     dum_status status = DUM_OK;

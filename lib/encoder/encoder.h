@@ -24,6 +24,8 @@ enum {
     DUMI_E_EMBEDDING,
     DUMI_E_PROJECTION,
     DUMI_E_OUTPUT,
+    DUMI_E_PERTURBATION,
+    DUMI_E_ODIN_TEMPERATURE,
     DUMI_E_OBJECTIVE,
     DUMI_E_TEMPERATURE,
     DUMI_E_UNCERTAINTY,
@@ -61,7 +63,18 @@ enum {
     DUMI_E_SEED,
     DUMI_ENCODER_PARAMS
 };
-enum { DUMI_OUT_FEATURES, DUMI_OUT_MAP, DUMI_OUT_PROJECTION, DUMI_OUT_LOGITS, DUMI_OUT_UNCERTAINTY };
+enum {
+    DUMI_OUT_FEATURES,
+    DUMI_OUT_MAP,
+    DUMI_OUT_PROJECTION,
+    DUMI_OUT_LOGITS,
+    DUMI_OUT_UNCERTAINTY,
+    DUMI_OUT_JOINT,
+    DUMI_OUT_STAGES,
+    DUMI_OUT_GRAM,
+    DUMI_OUT_ODIN,
+    DUMI_OUT_ROTATION
+};
 enum { DUMI_SIMCLR, DUMI_MOCO, DUMI_INSTANCE, DUMI_LOCAL_AGGREGATION, DUMI_INFOMAX, DUMI_SUPERVISED };
 
 extern const dumi_param dumi_encoder_params[DUMI_ENCODER_PARAMS];
@@ -98,8 +111,21 @@ dum_status dumi_encoder_view(dum_encoder *encoder, dum_encoder **out);
 const char *dumi_encoder_kind_name(dumi_encoder_kind kind);
 /* Whether embeddings can be had; STATE where it is not fitted. */
 dum_status dumi_encoder_check(const dum_encoder *encoder);
-/* Columns of the output that the options ask for; UNSUPPORTED where the network has none. */
-dum_status dumi_encoder_output(const dum_encoder *encoder, int32_t *tensor, int32_t *cols);
+enum { DUMI_MOST_PARTS = DUMI_MOST_STAGES + 1 };
+
+/* What a row of embed's output consists of. */
+typedef struct {
+    int32_t kind, cols;
+    int32_t last; /* tensor up to which the network runs */
+    int32_t count, parts[DUMI_MOST_PARTS];
+} dumi_output;
+
+/* Of a fitted one, what the options ask for; UNSUPPORTED where the network has none. */
+dum_status dumi_encoder_output(const dum_encoder *encoder, dumi_output *output);
+/* A square image turned counter-clockwise; not in place. */
+void dumi_encoder_turn(const dumi_image *shape, int32_t quarters, const float *from, float *to);
+/* The columns of the embedding of `cols` columns, or why there are none. have: whose they are, as "the data have". */
+dum_status dumi_encoder_measure(const dum_encoder *encoder, const char *have, int32_t cols, int32_t *embedding);
 
 /* An empty model of the kind and options for rows of `cols`: network, room on the host for parameters, shift and
  * scale. With `classes` there is a layer of logits. FORMAT where the network

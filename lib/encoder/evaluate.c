@@ -3,6 +3,7 @@
 #include "encoder/encoder.h"
 
 #include <math.h>
+#include <stdio.h>
 
 typedef struct {
     const dum_encoder *encoder;
@@ -30,10 +31,9 @@ static dum_status load(const dum_encoder *encoder, const char *name, const dum_d
     *p = (part){
         .encoder = encoder, .context = encoder->context, .data = data, .labels = labels, .rows = data->rows};
     DUMI_TRY(check_labels(p, name));
-    DUMI_TRY(dumi_encoder_check(encoder));
-    p->cols = dum_encoder_embedding_cols(encoder, data->cols);
-    DUMI_REQUIRE(p->cols > 0, DUM_ERR_SHAPE, "%s has %d columns, the encoder takes %d", name, data->cols,
-                 dum_encoder_cols(encoder));
+    char have[32];
+    snprintf(have, sizeof have, "%s has", name);
+    DUMI_TRY(dumi_encoder_measure(encoder, have, data->cols, &p->cols));
     DUMI_TRY(DUMI_NEW(p->context, p->embeddings, (size_t)p->rows * (size_t)p->cols));
     DUMI_TRY(dum_encoder_embed_dataset(encoder, data, p->embeddings));
     for (int64_t at = 0; at < p->rows * p->cols; at++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What is trained: a network, its parameters, the scaling of its input; and how it embeds. */
-#include "encoder/encoder.h"
+#include "encoder/outputs.h"
 
 #include <math.h>
 
@@ -91,27 +91,13 @@ dum_status dumi_encoder_model_finish(dumi_encoder_model *m)
 
 enum { MOST_IMAGES = 64, MOST_FLOATS = 1 << 22 };
 
-typedef struct {
-    dumi_inference inference;
-    float *host; /* scaled rows */
-} workspace;
-
-static void workspace_destroy(const dumi_encoder_model *m, workspace *w)
-{
-    if (w == NULL)
-        return;
-    dumi_inference_destroy(m->context, &w->inference);
-    dumi_free(m->context, w->host);
-    dumi_free(m->context, w);
-}
-
 void dumi_encoder_model_destroy(dumi_encoder_model *m)
 {
     if (m == NULL)
         return;
     dum_context *context = m->context;
-    for (workspace *w; (w = dumi_slots_take(&m->slots)) != NULL;)
-        workspace_destroy(m, w);
+    for (dumi_embedding *e; (e = dumi_slots_take(&m->slots)) != NULL;)
+        dumi_embedding_destroy(m, e);
     dumi_packed_network_destroy(m->packed);
     dumi_free(context, m->shift);
     dumi_free(context, m->scale);
@@ -131,18 +117,18 @@ static int32_t tile_of(const dumi_network *n)
     return fit < 1 ? 1 : fit > MOST_IMAGES ? MOST_IMAGES : (int32_t)fit;
 }
 
-static dum_status workspace_create(dumi_encoder_model *m, workspace **out)
+static dum_status embedding_create(const dumi_encoder_model *m, dumi_embedding **out)
 {
-    workspace *w;
-    DUMI_TRY(DUMI_NEW(m->context, w, 1));
-    memset(w, 0, sizeof *w);
+    dumi_embedding *e;
+    DUMI_TRY(DUMI_NEW(m->context, e, 1));
+    memset(e, 0, sizeof *e);
     const int32_t images = tile_of(&m->network);
-    dum_status status = DUMI_NEW(m->context, w->host, (size_t)images * (size_t)m->cols);
+    dum_status status = DUMI_NEW(m->context, e->host, (size_t)images * (size_t)m->cols);
     if (status == DUM_OK)
-        status = dumi_inference_create(m->packed, m->context->threads, images, &w->inference);
-    *out = status == DUM_OK ? w : NULL;
+        status = dumi_inference_create(m->packed, m->context->threads, images, &e->inference);
+    *out = status == DUM_OK ? e : NULL;
     if (status != DUM_OK)
-        workspace_destroy(m, w);
+        dumi_embedding_destroy(m, e);
     return status;
 }
 
@@ -167,62 +153,35 @@ dum_status dumi_encoder_check_row(const dumi_encoder_model *m, int64_t row, cons
     return DUM_OK;
 }
 
-static dum_status embed_tile(const dumi_encoder_model *m, const workspace *w, int32_t tensor, const float *data,
-                             int64_t first, int32_t count, int64_t row_stride, float *out)
+static dum_status load_tile(const dumi_encoder_model *m, dumi_embedding *e, const float *data, int64_t first,
+                            int32_t count, int64_t row_stride)
 {
-    const dumi_backend *backend = m->context->backend;
     for (int32_t i = 0; i < count; i++) {
         const float *row = data + (first + i) * row_stride;
         DUMI_TRY(dumi_encoder_check_row(m, first + i, row));
-        dumi_encoder_scale(m, row, w->host + (int64_t)i * m->cols);
+        dumi_encoder_scale(m, row, e->host + (int64_t)i * m->cols);
     }
-    backend->upload(w->inference.stream, dumi_inference_value(&w->inference, 0), w->host,
-                    (size_t)count * (size_t)m->cols);
-    dumi_inference_run(m->packed, &w->inference, count, tensor);
-    const size_t cols = dumi_network_size(&m->network, tensor);
-    return backend->download(w->inference.stream, out + (size_t)first * cols,
-                             dumi_inference_value(&w->inference, tensor), (size_t)count * cols);
-}
-
-dum_status dumi_encoder_output(const dum_encoder *encoder, int32_t *tensor, int32_t *cols)
-{
-    const dumi_network *n = &encoder->model->network;
-    const int32_t output = (int32_t)encoder->values[DUMI_E_OUTPUT];
-    const int32_t tensors[] = {n->features, n->map, n->projection, n->logits, n->uncertainty};
-    *tensor = tensors[output];
-    DUMI_REQUIRE(*tensor >= 0, DUM_ERR_UNSUPPORTED, "option output is %s, which this encoder does not have",
-                 dumi_encoder_params[DUMI_E_OUTPUT].texts[output]);
-    *cols = (int32_t)dumi_network_size(n, *tensor);
     return DUM_OK;
-}
-
-/* log(1 + exp(-t)) = -log of the sigmoid that multiplies the similarities. */
-static void to_uncertainty(int64_t count, float *values)
-{
-    for (int64_t i = 0; i < count; i++) {
-        const double t = (double)values[i];
-        values[i] = (float)(t > 0 ? log1p(exp(-t)) : log1p(exp(t)) - t);
-    }
 }
 
 dum_status dumi_encoder_model_embed(const dum_encoder *encoder, const float *data, int64_t rows,
                                     int64_t row_stride, float *out)
 {
     dumi_encoder_model *m = encoder->model;
-    int32_t tensor, cols;
-    DUMI_TRY(dumi_encoder_output(encoder, &tensor, &cols));
-    workspace *w = dumi_slots_take(&m->slots);
-    if (w == NULL)
-        DUMI_TRY(workspace_create(m, &w));
+    dumi_output output;
+    DUMI_TRY(dumi_encoder_output(encoder, &output));
+    dumi_embedding *e = dumi_slots_take(&m->slots);
+    if (e == NULL)
+        DUMI_TRY(embedding_create(m, &e));
     dum_status status = DUM_OK;
-    for (int64_t first = 0; first < rows && status == DUM_OK; first += w->inference.images) {
+    for (int64_t first = 0; first < rows && status == DUM_OK; first += e->inference.images) {
         const int64_t left = rows - first;
-        const int32_t count = left < w->inference.images ? (int32_t)left : w->inference.images;
-        status = embed_tile(m, w, tensor, data, first, count, row_stride, out);
+        const int32_t count = left < e->inference.images ? (int32_t)left : e->inference.images;
+        status = load_tile(m, e, data, first, count, row_stride);
+        if (status == DUM_OK)
+            status = dumi_embedding_make(encoder, &output, e, count, out + first * output.cols);
     }
-    if (!dumi_slots_put(&m->slots, w))
-        workspace_destroy(m, w);
-    if (tensor == m->network.uncertainty)
-        to_uncertainty(rows, out);
+    if (!dumi_slots_put(&m->slots, e))
+        dumi_embedding_destroy(m, e);
     return status;
 }

@@ -22,11 +22,21 @@ const dumi_param dumi_encoder_params[DUMI_ENCODER_PARAMS] = {
                                       "mlp: of a hidden layer")},
     [DUMI_E_EMBEDDING] = {"embedding", NUMBER(128, 1, 65536, true, "mlp: columns of the features")},
     [DUMI_E_PROJECTION] = {"projection", NUMBER(128, 1, 65536, true, "columns of the projection")},
-    [DUMI_E_OUTPUT] = {"output", DUMI_OUT_FEATURES, 0, 0,
-                       TEXTS("features", "map", "projection", "logits", "uncertainty"),
-                       "features|map|projection|logits|uncertainty", false,
-                       "what embed returns; map: before pooling; uncertainty: -log of the temperature's "
-                       "inverse; can be set after fit"},
+    [DUMI_E_OUTPUT] =
+        {"output", DUMI_OUT_FEATURES, 0, 0,
+         TEXTS("features", "map", "projection", "logits", "uncertainty", "joint", "stages", "gram", "odin",
+               "rotation"),
+         "features|map|projection|logits|uncertainty|joint|stages|gram|odin|rotation", false,
+         "what embed returns; map: before pooling; uncertainty: -log of the temperature's "
+         "inverse; joint: features, then logits; stages: the means of the map of each stage; gram: "
+         "sums of Gram matrices of those maps, then logits; odin: logits of a perturbed input; "
+         "rotation: what four turned copies look like, then logits; can be set after fit"},
+    [DUMI_E_PERTURBATION] = {"perturbation",
+                             NUMBER(0.0014, 0, 1, false,
+                                    "output odin: step of the input; images: of 255, mlp: of a deviation")},
+    [DUMI_E_ODIN_TEMPERATURE] = {"odin_temperature",
+                                 NUMBER(1000, 1e-3, 1e6, false,
+                                        "output odin: of the softmax that the step raises")},
     [DUMI_E_OBJECTIVE] = {"objective", DUMI_SIMCLR, 0, 0,
                           TEXTS("simclr", "moco", "instance", "local-aggregation", "infomax", "supervised"),
                           "simclr|moco|instance|local-aggregation|infomax|supervised", false,

@@ -125,13 +125,27 @@ dum_status dumi_encoder_read(dum_context *context, const dumi_reader *reader, du
                : status;
 }
 
+/* The file of a scorer holds the encoder below it, too. */
+static dum_status check_kind(const dumi_reader *reader)
+{
+    static const char scorer[] = "scorer.";
+    const char *kind = dumi_reader_meta(reader, "dum.kind"), *encoder = dumi_reader_meta(reader, KIND);
+    if (strncmp(kind, scorer, sizeof scorer - 1) != 0)
+        return dumi_reader_expect_kind(reader, "encoder");
+    DUMI_REQUIRE(encoder != NULL, DUM_ERR_FORMAT,
+                 "the model is of kind \"%.40s\" and has no encoder below it, expected one that has", kind);
+    DUMI_REQUIRE(strcmp(encoder, dumi_encoder_kind_name(DUMI_CALLBACK)) != 0, DUM_ERR_FORMAT,
+                 "the encoder below the scorer is a callback of the host, which no file holds");
+    return DUM_OK;
+}
+
 static dum_status from_bytes(dum_context *context, const void *bytes, size_t size, void **out)
 {
     dumi_reader *reader;
     DUMI_TRY(dumi_reader_open(context, bytes, size, &reader));
     dum_encoder *encoder = NULL;
     dum_status status;
-    DUMI_GO(dumi_reader_expect_kind(reader, "encoder"));
+    DUMI_GO(check_kind(reader));
     DUMI_GO(dumi_encoder_read(context, reader, &encoder));
     if (encoder == NULL)
         status = dumi_fail(DUM_ERR_FORMAT, "the model has no usable %s", KIND);

@@ -25,18 +25,16 @@ int32_t dumi_training_quarters(const dumi_training *t, int32_t row)
     return (int32_t)dumi_rng_below(&rng, 4);
 }
 
-/* A square image, turned in place. */
-static void turn(const dumi_image *shape, int32_t quarters, float *copy, float *image)
+void dumi_encoder_turn(const dumi_image *shape, int32_t quarters, const float *from, float *to)
 {
     const int32_t last = shape->width - 1;
     const size_t pixel = (size_t)shape->channels;
-    memcpy(copy, image, (size_t)dumi_image_size(shape) * sizeof *copy);
     for (int32_t y = 0; y <= last; y++) {
         for (int32_t x = 0; x <= last; x++) {
             const int32_t from_y = quarters == 1 ? x : quarters == 2 ? last - y : quarters == 3 ? last - x : y;
             const int32_t from_x = quarters == 1 ? last - y : quarters == 2 ? last - x : quarters == 3 ? y : x;
-            memcpy(image + (size_t)(y * shape->width + x) * pixel,
-                   copy + (size_t)(from_y * shape->width + from_x) * pixel, pixel * sizeof *image);
+            memcpy(to + (size_t)(y * shape->width + x) * pixel,
+                   from + (size_t)(from_y * shape->width + from_x) * pixel, pixel * sizeof *to);
         }
     }
 }
@@ -57,8 +55,10 @@ static void view_image(const dumi_training *t, int32_t row, uint32_t view, float
                                   .blur = v[DUMI_E_BLUR]};
     dumi_augment_view(&augment, &shape, t->rows + (int64_t)row * t->data->cols, (uint64_t)v[DUMI_E_SEED],
                       (uint64_t)t->indices[row], view, scratch, out);
-    if (t->model->network.rotation >= 0 && view % DUMI_MOST_VIEWS == 1)
-        turn(&shape, dumi_training_quarters(t, row), scratch, out);
+    if (t->model->network.rotation >= 0 && view % DUMI_MOST_VIEWS == 1) {
+        memcpy(scratch, out, (size_t)dumi_image_size(&shape) * sizeof *scratch);
+        dumi_encoder_turn(&shape, dumi_training_quarters(t, row), scratch, out);
+    }
     dumi_encoder_scale(t->model, out, out);
 }
 

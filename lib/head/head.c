@@ -35,7 +35,7 @@ dum_status dum_head_fit(dum_head *head, const dum_dataset *data, const dum_fit_o
     DUMI_NOT_NULL(head);
     DUMI_NOT_NULL(data);
     dum_fit_options own;
-    DUMI_TRY(dumi_read_struct("options", &own, sizeof own, sizeof own, options));
+    DUMI_TRY(dumi_read_struct("options", &own, sizeof own, offsetof(dum_fit_options, labels), options));
     dumi_head_model *model = NULL;
     const dum_status status = dumi_model_train(head->context, head->values, head->model, data, &own, &model);
     if (model != NULL) {

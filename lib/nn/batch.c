@@ -29,7 +29,7 @@ typedef struct {
 
 static void take_slot(dumi_batch_run *run, slot_plan *plan, int32_t tensor)
 {
-    if (tensor <= 0 || run->slot[tensor] >= 0)
+    if (tensor < (run->input ? 0 : 1) || run->slot[tensor] >= 0)
         return;
     int32_t slot = 0;
     while (plan->taken[slot])
@@ -69,9 +69,13 @@ static dum_status allocate_gradients(dumi_batch_run *run)
 }
 
 dum_status dumi_batch_run_create(dum_context *context, dumi_stream *stream, const dumi_network *network,
-                                 int32_t images, bool gradients, dumi_batch_run *run)
+                                 int32_t images, int32_t gradients, dumi_batch_run *run)
 {
-    *run = (dumi_batch_run){.context = context, .stream = stream, .network = network, .images = images};
+    *run = (dumi_batch_run){.context = context,
+                            .stream = stream,
+                            .network = network,
+                            .images = images,
+                            .input = gradients == DUMI_GRADIENT_INPUT};
     const dumi_backend *backend = context->backend;
     for (int32_t t = 0; t < network->tensors; t++) {
         run->values[t] = backend->alloc(context, dumi_network_size(network, t) * (size_t)images);
@@ -91,7 +95,7 @@ dum_status dumi_batch_run_create(dum_context *context, dumi_stream *stream, cons
     run->moments = backend->alloc(context, network->statistics);
     if (run->moments == NULL)
         return dumi_status();
-    return gradients ? allocate_gradients(run) : DUM_OK;
+    return gradients != DUMI_GRADIENT_NONE ? allocate_gradients(run) : DUM_OK;
 }
 
 void dumi_batch_run_destroy(dumi_batch_run *run)
@@ -119,7 +123,8 @@ static dumi_batch_norm norm_of(const dumi_batch_run *run, const dumi_unit *u, co
                              .gamma = parameters + u->gamma,
                              .beta = parameters + u->beta,
                              .mean = statistics + u->mean,
-                             .variance = statistics + u->variance};
+                             .variance = statistics + u->variance,
+                             .constant = run->statistics != NULL};
 }
 
 static void forward_conv(dumi_batch_run *run, int32_t index, const float *parameters, const float *statistics)
@@ -158,6 +163,7 @@ static void forward_linear(const dumi_batch_run *run, const dumi_unit *u, const 
 void dumi_batch_run_forward(dumi_batch_run *run, const float *parameters, const float *statistics)
 {
     const dumi_backend *backend = backend_of(run);
+    run->statistics = statistics;
     for (int32_t i = 0; i < run->network->units; i++) {
         const dumi_unit *u = &run->network->unit[i];
         const dumi_conv_shape shape = shape_of(u, run->images);
@@ -184,10 +190,10 @@ float *dumi_batch_run_gradient(dumi_batch_run *run, int32_t tensor)
 }
 
 /* The gradient by a tensor, to be written or, where `more` comes out true, added to; NULL for the input of the
- * network. */
+ * network where that is not wanted. */
 static float *gradient_of(dumi_batch_run *run, int32_t tensor, bool *more)
 {
-    if (tensor == 0 || tensor <= run->first_unit)
+    if (tensor == 0 ? !run->input : tensor <= run->first_unit)
         return NULL; /* unit i makes tensor i + 1 */
     *more = run->has[tensor];
     return dumi_batch_run_gradient(run, tensor);
@@ -197,22 +203,25 @@ static void backward_conv(dumi_batch_run *run, int32_t index, const float *param
 {
     const dumi_backend *backend = backend_of(run);
     const dumi_unit *u = &run->network->unit[index];
-    const dumi_batch_norm norm = norm_of(run, u, parameters, run->moments);
+    const dumi_batch_norm norm =
+        norm_of(run, u, parameters, run->statistics != NULL ? run->statistics : run->moments);
     const dumi_conv_shape shape = shape_of(u, run->images);
     float *d = run->gradients[run->slot[u->output]];
     bool more = false;
     float *d_add = u->add >= 0 ? gradient_of(run, u->add, &more) : NULL;
+    /* With statistics there are no moments: their place takes what is not wanted. */
     backend->batch_norm_backward(run->stream, &norm, run->before[index],
-                                 u->relu ? run->values[u->output] : NULL, d, d_add, more, gradient + u->gamma,
-                                 gradient + u->beta);
-    backend->conv_weights(run->stream, &shape, run->values[u->input], d, gradient + u->weights);
+                                 u->relu ? run->values[u->output] : NULL, d, d_add, more,
+                                 gradient != NULL ? gradient + u->gamma : run->moments + u->mean,
+                                 gradient != NULL ? gradient + u->beta : run->moments + u->variance);
+    if (gradient != NULL)
+        backend->conv_weights(run->stream, &shape, run->values[u->input], d, gradient + u->weights);
     float *d_x = gradient_of(run, u->input, &more);
     if (d_x != NULL)
         backend->conv_input(run->stream, &shape, parameters + u->weights, d, more, d_x);
 }
 
-/* The mask of a layer's ReLU is applied where the gradient by its output is made: by the layer after it. */
-static void backward_linear(dumi_batch_run *run, const dumi_unit *u, const float *parameters, float *gradient)
+static void linear_weights(const dumi_batch_run *run, const dumi_unit *u, float *gradient)
 {
     const dumi_backend *backend = backend_of(run);
     const int32_t inputs = u->shape.cols, outputs = u->shape.outputs;
@@ -229,32 +238,43 @@ static void backward_linear(dumi_batch_run *run, const dumi_unit *u, const float
                                             .b_col = 1,
                                             .c = gradient + u->weights,
                                             .c_row = outputs});
+}
+
+/* The mask of a layer's ReLU is applied where the gradient by its output is made: by the layer after it. */
+static void backward_linear(dumi_batch_run *run, const dumi_unit *u, const float *parameters, float *gradient)
+{
+    const dumi_backend *backend = backend_of(run);
+    const int32_t inputs = u->shape.cols, outputs = u->shape.outputs;
+    const float *d = run->gradients[run->slot[u->output]], *x = run->values[u->input];
+    if (gradient != NULL)
+        linear_weights(run, u, gradient);
     bool more = false;
     float *d_x = gradient_of(run, u->input, &more);
     if (d_x == NULL)
         return;
-    const dumi_unit *before = &run->network->unit[u->input - 1];
-    backend->gemm(run->stream,
-                  &(dumi_gemm){.m = run->images,
-                               .n = inputs,
-                               .k = outputs,
-                               .a = d,
-                               .a_row = outputs,
-                               .a_col = 1,
-                               .b = parameters + u->weights,
-                               .b_row = 1,
-                               .b_col = outputs,
-                               .c = d_x,
-                               .c_row = inputs,
-                               .add = more,
-                               .mask = before->kind == DUMI_UNIT_LINEAR && before->relu ? x : NULL});
+    const dumi_unit *before = u->input > 0 ? &run->network->unit[u->input - 1] : NULL;
+    backend->gemm(
+        run->stream,
+        &(dumi_gemm){.m = run->images,
+                     .n = inputs,
+                     .k = outputs,
+                     .a = d,
+                     .a_row = outputs,
+                     .a_col = 1,
+                     .b = parameters + u->weights,
+                     .b_row = 1,
+                     .b_col = outputs,
+                     .c = d_x,
+                     .c_row = inputs,
+                     .add = more,
+                     .mask = before != NULL && before->kind == DUMI_UNIT_LINEAR && before->relu ? x : NULL});
 }
 
 /* Units that no gradient reaches. */
 static void backward_none(const dumi_batch_run *run, const dumi_unit *u, float *gradient)
 {
     const dumi_backend *backend = backend_of(run);
-    if (!dumi_unit_has_weights(u))
+    if (!dumi_unit_has_weights(u) || gradient == NULL)
         return;
     backend->fill(run->stream, gradient + u->weights, 0, dumi_unit_weights(u));
     backend->fill(run->stream, gradient + u->beta, 0, (size_t)u->shape.outputs);

@@ -103,6 +103,8 @@ static void last_uses(const dumi_network *n, int32_t *last)
     for (int32_t t = 0; t < n->tensors; t++)
         if (dumi_network_given(n, t))
             last[t] = n->units;
+    for (int32_t i = 0; i < n->stages; i++)
+        last[n->stage[i]] = n->units;
 }
 
 static int32_t free_slot(const bool *taken)

@@ -189,6 +189,7 @@ dum_status dumi_resnet(dumi_network *n, int32_t depth, int32_t stem, int32_t wid
             at = p.bottleneck ? add_bottleneck(n, at, cols, stride, block)
                               : add_basic(n, at, cols, stride, block);
         }
+        n->stage[n->stages++] = at;
     }
     n->map = at;
     n->features = add_pool_mean(n, at);

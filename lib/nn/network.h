@@ -6,7 +6,7 @@
 
 #include "backend/backend.h"
 
-enum { DUMI_MAX_UNITS = 96, DUMI_UNIT_NAME = 64 };
+enum { DUMI_MAX_UNITS = 96, DUMI_UNIT_NAME = 64, DUMI_MOST_STAGES = 4 };
 
 /* CONV: convolution without bias, batch norm, + another tensor, ReLU. LINEAR: with bias, ReLU. */
 enum { DUMI_UNIT_CONV, DUMI_UNIT_LINEAR, DUMI_UNIT_POOL_MAX, DUMI_UNIT_POOL_MEAN };
@@ -33,6 +33,7 @@ typedef struct {
     size_t parameters, statistics;
     /* Tensors that outputs and losses are made of; -1: there is none. */
     int32_t map, features, projection, local, uncertainty, logits, rotation;
+    int32_t stages, stage[DUMI_MOST_STAGES]; /* of a residual network: their maps, the last is `map` */
 } dumi_network;
 
 /* Batch norm as in torchvision. */
@@ -89,17 +90,23 @@ typedef struct {
     float *gradients[DUMI_MAX_UNITS + 1]; /* by slot */
     bool has[DUMI_MAX_UNITS + 1];         /* the gradient by this tensor is there */
     int32_t first_unit;                   /* those before it are frozen: no gradient goes there */
+    bool input;                           /* the gradient by tensor 0 is wanted */
+    const float *statistics;              /* of the last forward pass; NULL: the batch's moments */
 } dumi_batch_run;
 
-/* gradients: it is to run backward, too. */
+/* Whether it is to run backward, too, and as far as the input. */
+enum { DUMI_GRADIENT_NONE, DUMI_GRADIENT_PARAMETERS, DUMI_GRADIENT_INPUT };
+
+/* Fewer images may be run later: `images` of the run may be lowered. */
 dum_status dumi_batch_run_create(dum_context *context, dumi_stream *stream, const dumi_network *network,
-                                 int32_t images, bool gradients, dumi_batch_run *out);
+                                 int32_t images, int32_t gradients, dumi_batch_run *out);
 void dumi_batch_run_destroy(dumi_batch_run *run);
 /* From values[0]. With `statistics` (device) batch norms use those instead of the batch's moments. */
 void dumi_batch_run_forward(dumi_batch_run *run, const float *parameters, const float *statistics);
 /* Where the caller puts the gradient by one of the tensors that losses are made of. */
 float *dumi_batch_run_gradient(dumi_batch_run *run, int32_t tensor);
-/* The gradient by all parameters, from those by tensors that the caller has put in place. Overwrites them. */
+/* The gradient by all parameters, from those by tensors that the caller has put in place. Overwrites them. With
+ * `gradient` NULL only that by the input, after a forward pass with statistics, is made. */
 void dumi_batch_run_backward(dumi_batch_run *run, const float *parameters, float *gradient);
 
 /* ---- Inference: batch norms folded into the weights ---------------------------------------- */

@@ -32,6 +32,33 @@ dum_status dumi_ellipsoid_create(const dumi_fitting *f, dumi_ellipsoid **out)
     return dumi_state_create(f->context, &dumi_ellipsoid_layout, sizes, (void **)out);
 }
 
+static double fourth_powers(const float *rows, int64_t count, int32_t d, const double *mean)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double square = 0;
+        for (int32_t j = 0; j < d; j++) {
+            const double off = (double)rows[i * d + j] - mean[j];
+            square += off * off;
+        }
+        sum += square * square;
+    }
+    return sum;
+}
+
+dum_status dumi_ellipsoid_fit(dum_context *context, const float *rows, int64_t count, int32_t d, double *mean,
+                              double *root)
+{
+    double log_determinant;
+    DUMI_TRY(dumi_covariance(context, rows, NULL, count, d, mean, root));
+    const double mu = dumi_shrink(d, (double)count, fourth_powers(rows, count, d, mean), root);
+    if (mu > 0)
+        dumi_cholesky_inverse(d, root, 1e-14, &log_determinant);
+    for (int32_t i = 0; i < d && !(mu > 0); i++)
+        root[(int64_t)i * d + i] = 1;
+    return DUM_OK;
+}
+
 /* x becomes W' W x times what x was, where positive: a column may lower the distance, given the others, and then has
  * no share in it. */
 static void find_parts(const dumi_ellipsoid *e, int32_t d, const double *x, float *parts)

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { SCALING_NONE, SCALING_MINMAX, SCALING_ZSCORE };
+enum { SCALING_NONE, SCALING_MINMAX, SCALING_ZSCORE, SCALING_UNIT };
 
 dum_status dumi_rows_check_row(const float *row, int32_t cols, int64_t number)
 {
@@ -59,10 +59,10 @@ dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const 
 
 #define SCALING_PARAM(preset)                                                                                  \
     {                                                                                                          \
-        "scaling", preset, 0, 0, (const char *const[]){"none", "minmax", "zscore", NULL},                      \
-            "none|minmax|zscore", false,                                                                       \
+        "scaling", preset, 0, 0, (const char *const[]){"none", "minmax", "zscore", "unit", NULL},              \
+            "none|minmax|zscore|unit", false,                                                                  \
             "of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant "       \
-            "column to 0"                                                                                      \
+            "column to 0; unit: of each row, to length 1"                                                      \
     }
 const dumi_param dumi_scorer_scaling = SCALING_PARAM(SCALING_NONE);
 const dumi_param dumi_scorer_scaling_minmax = SCALING_PARAM(SCALING_MINMAX);
@@ -102,9 +102,22 @@ static void find_range(const dumi_fitting *f, float *least, float *most)
         }
 }
 
+/* Columns stay as they are. */
+static void find_nothing(const dumi_fitting *f, float *scaling)
+{
+    for (int32_t j = 0; j < f->cols; j++) {
+        scaling[j] = 0;
+        scaling[f->cols + j] = 1;
+    }
+}
+
 /* As the paper's min-max scaling, and scikit-learn's StandardScaler. */
 static dum_status find_scaling(const dumi_fitting *f, float *scaling)
 {
+    if (f->values[DUMI_SCORER_SCALING] == SCALING_UNIT) {
+        find_nothing(f, scaling);
+        return DUM_OK;
+    }
     const bool minmax = f->values[DUMI_SCORER_SCALING] == SCALING_MINMAX;
     float *shift = scaling, *scale = scaling + f->cols;
     double *mean;
@@ -122,29 +135,55 @@ static dum_status find_scaling(const dumi_fitting *f, float *scaling)
     return DUM_OK;
 }
 
-void dumi_rows_scale(const float *scaling, int64_t rows, int32_t cols, const float *from, int64_t row_stride,
-                     float *to)
+static void to_length_one(int32_t cols, float *row)
 {
-    for (int64_t i = 0; i < rows; i++)
+    double most = 0, square = 0;
+    for (int32_t j = 0; j < cols; j++)
+        most = fmax(most, fabs((double)row[j]));
+    for (int32_t j = 0; j < cols && most > 0; j++)
+        square += (double)row[j] / most * ((double)row[j] / most);
+    for (int32_t j = 0; j < cols && most > 0; j++)
+        row[j] = (float)((double)row[j] / most / sqrt(square));
+}
+
+void dumi_rows_scale(const dumi_scorer_kind *kind, const double *values, const float *scaling, int64_t rows,
+                     int32_t cols, const float *from, int64_t row_stride, float *to)
+{
+    const bool unit = kind->scales && values[DUMI_SCORER_SCALING] == SCALING_UNIT;
+    for (int64_t i = 0; i < rows; i++) {
         for (int32_t j = 0; j < cols; j++) {
             const double x =
                 ((double)from[i * row_stride + j] - (double)scaling[j]) * (double)scaling[cols + j];
             to[i * cols + j] = (float)(x < -1e15 ? -1e15 : x > 1e15 ? 1e15 : x);
         }
+        if (unit)
+            to_length_one(cols, to + i * cols);
+    }
 }
 
 dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, const double *values,
-                         const dum_dataset *data, const dum_fit_options *options, float **scaling, void **state)
+                         const dum_dataset *data, const dumi_output *output, const dum_fit_options *options,
+                         float **scaling, void **state)
 {
-    dumi_fitting f = {
-        .context = context, .values = values, .options = options, .count = data->rows, .cols = data->cols};
+    dumi_fitting f = {.context = context,
+                      .values = values,
+                      .options = options,
+                      .count = data->rows,
+                      .cols = data->cols,
+                      .labels = options->labels,
+                      .part_count = 1,
+                      .parts = {data->cols}};
+    if (output != NULL) {
+        f.part_count = output->count;
+        memcpy(f.parts, output->parts, sizeof f.parts);
+    }
     clock_gettime(CLOCK_MONOTONIC, &f.begin);
     DUMI_TRY(read_rows(context, data, options, &f.rows));
     dum_status status = DUM_OK;
     if (kind->scales && values[DUMI_SCORER_SCALING] != SCALING_NONE) {
         DUMI_GO(DUMI_NEW(context, *scaling, 2 * (size_t)f.cols));
         DUMI_GO(find_scaling(&f, *scaling));
-        dumi_rows_scale(*scaling, f.count, f.cols, f.rows, f.cols, f.rows);
+        dumi_rows_scale(kind, values, *scaling, f.count, f.cols, f.rows, f.cols, f.rows);
     }
     status = kind->fit_rows(&f, state);
 done:

@@ -16,8 +16,8 @@ dum_status dumi_rows_check_row(const float *row, int32_t cols, int64_t number);
 /* Of a kind with `fit_rows`. *scaling: of a kind that scales, as in dum_scorer, the caller's to dumi_free, also
  * where this fails. */
 dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, const double *values,
-                         const dum_dataset *data, const dum_fit_options *options, float **scaling,
-                         void **state);
+                         const dum_dataset *data, const dumi_output *output, const dum_fit_options *options,
+                         float **scaling, void **state);
 /* Of a kind with `row`. */
 dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, const float *data, int64_t rows,
                            int32_t cols, int64_t row_stride, double *scores);
@@ -29,8 +29,8 @@ void dumi_rows_means(const dumi_fitting *f, double *mean);
 void dumi_rows_variances(const dumi_fitting *f, const double *mean, double *variance);
 
 /* Rows (contiguous) by a scorer's scaling, within +-1e15 so that no square overflows; `to` may be `from`. */
-void dumi_rows_scale(const float *scaling, int64_t rows, int32_t cols, const float *from, int64_t row_stride,
-                     float *to);
+void dumi_rows_scale(const dumi_scorer_kind *kind, const double *values, const float *scaling, int64_t rows,
+                     int32_t cols, const float *from, int64_t row_stride, float *to);
 
 /* Every so often during a long fit: tells the host, and says whether to go on. CANCELLED: it was stopped, and no
  * state comes of it. `what` the loss is up to the kind (0: there is none). */

@@ -4,11 +4,13 @@
 
 /* The registry: a new kind is one line here and one file. */
 static const dumi_scorer_kind *const kinds[] = {
-    &dumi_scorer_dum,      &dumi_scorer_abod,   &dumi_scorer_autoencoder, &dumi_scorer_copod,
-    &dumi_scorer_deepsvdd, &dumi_scorer_ecod,   &dumi_scorer_eif,         &dumi_scorer_elliptic,
-    &dumi_scorer_ensemble, &dumi_scorer_hbos,   &dumi_scorer_iforest,     &dumi_scorer_kde,
-    &dumi_scorer_knn,      &dumi_scorer_lesinn, &dumi_scorer_lof,         &dumi_scorer_mahalanobis,
-    &dumi_scorer_ocsvm,    &dumi_scorer_pca,    &dumi_scorer_repen,       &dumi_scorer_sp,
+    &dumi_scorer_dum,      &dumi_scorer_abod,     &dumi_scorer_autoencoder, &dumi_scorer_copod,
+    &dumi_scorer_deepsvdd, &dumi_scorer_ecod,     &dumi_scorer_eif,         &dumi_scorer_elliptic,
+    &dumi_scorer_energy,   &dumi_scorer_ensemble, &dumi_scorer_flow,        &dumi_scorer_gram,
+    &dumi_scorer_hbos,     &dumi_scorer_iforest,  &dumi_scorer_kde,         &dumi_scorer_knn,
+    &dumi_scorer_lesinn,   &dumi_scorer_lof,      &dumi_scorer_mahalanobis, &dumi_scorer_mds,
+    &dumi_scorer_msp,      &dumi_scorer_ocsvm,    &dumi_scorer_pca,         &dumi_scorer_repen,
+    &dumi_scorer_rotation, &dumi_scorer_sp,       &dumi_scorer_uncertainty, &dumi_scorer_vim,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -259,9 +261,43 @@ done:
     return status;
 }
 
-/* Fits `made`, which has the options but no state, and calibrates it. */
+static dum_status check_labels(const dumi_scorer_kind *kind, const dum_dataset *data, const int32_t *labels)
+{
+    DUMI_REQUIRE(labels == NULL || kind->labels, DUM_ERR_ARGUMENT,
+                 "options.labels is for encoders, scorers mds and flow; scorer %s takes none", kind->name);
+    for (int64_t i = 0; i < data->rows && labels != NULL; i++)
+        DUMI_REQUIRE(labels[i] >= 0 && labels[i] < 65536, DUM_ERR_ARGUMENT,
+                     "options.labels[%lld] is %d, expected 0 to 65535", (long long)i, labels[i]);
+    return DUM_OK;
+}
+
+/* Labels of the rows of a part, in their order. */
+static dum_status labels_of(dum_context *context, const part *p, int64_t rows, const int32_t *labels,
+                            int32_t **out)
+{
+    *out = NULL;
+    if (labels == NULL)
+        return DUM_OK;
+    DUMI_TRY(DUMI_NEW(context, *out, rows));
+    for (int64_t i = 0; i < rows; i++)
+        (*out)[i] = labels[dumi_permute((uint64_t)p->whole->rows, (uint64_t)(p->first + i), p->seed,
+                                        DUMI_RNG_HOLDOUT, 0)];
+    return DUM_OK;
+}
+
+static dum_status fit_state(dum_scorer *made, const dum_scorer *old, const dum_dataset *data,
+                            const dumi_output *output, const dum_fit_options *options)
+{
+    if (made->kind->fit_rows != NULL)
+        return dumi_rows_fit(made->kind, made->context, made->values, data, output, options, &made->scaling,
+                             &made->state);
+    return made->kind->fit(made->context, made->values, old->state, data, options, &made->state);
+}
+
+/* Fits `made`, which has the options but no state, and calibrates it. output: what the rows consist of; NULL: they are
+ * no encoder's. */
 static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dataset *data,
-                          const dum_fit_options *options)
+                          const dumi_output *output, const dum_fit_options *options)
 {
     const int64_t held = (int64_t)(made->values[DUMI_SCORER_HOLDOUT] * (double)data->rows);
     /* The seed of the whole: option seed where the kind has one. */
@@ -273,12 +309,16 @@ static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dat
     const dum_dataset held_out = view_of(&held_part, held), training = view_of(&train_part, data->rows - held);
     DUMI_REQUIRE(held == 0 || options->pairs == NULL, DUM_ERR_ARGUMENT,
                  "option holdout and options.pairs do not go together: hold rows out yourself and calibrate");
+    DUMI_TRY(check_labels(made->kind, data, options->labels));
     const dum_dataset *used = held > 0 ? &training : data;
-    const dum_status status =
-        made->kind->fit_rows != NULL
-            ? dumi_rows_fit(made->kind, made->context, made->values, used, options, &made->scaling,
-                            &made->state)
-            : made->kind->fit(made->context, made->values, old->state, used, options, &made->state);
+    dum_fit_options own = *options;
+    int32_t *labels = NULL;
+    if (held > 0) {
+        DUMI_TRY(labels_of(made->context, &train_part, training.rows, options->labels, &labels));
+        own.labels = labels;
+    }
+    const dum_status status = fit_state(made, old, used, output, &own);
+    dumi_free(made->context, labels);
     if (made->state == NULL)
         return status;
     made->cols = made->embedded = data->cols;
@@ -294,12 +334,32 @@ static dum_status fit_new(dum_scorer *made, const dum_scorer *old, const dum_dat
     return status;
 }
 
+/* Whether the kind can stand on what its encoder returns, and what that consists of. */
+static dum_status check_output(const dum_scorer *scorer, dumi_output *output)
+{
+    DUMI_TRY(dumi_encoder_check(scorer->encoder));
+    *output = (dumi_output){.count = 0};
+    if (scorer->encoder->model == NULL)
+        return DUM_OK;
+    DUMI_TRY(dumi_encoder_output(scorer->encoder, output));
+    const uint32_t wanted = scorer->kind->outputs;
+    if (wanted == 0 || (wanted & 1u << output->kind) != 0)
+        return DUM_OK;
+    const char *const *names = dumi_encoder_params[DUMI_E_OUTPUT].texts;
+    char list[80] = "";
+    for (int32_t i = 0; names[i] != NULL; i++)
+        if ((wanted & 1u << i) != 0) {
+            strncat(list, list[0] != 0 ? " or " : "", sizeof list - strlen(list) - 1);
+            strncat(list, names[i], sizeof list - strlen(list) - 1);
+        }
+    return dumi_fail(DUM_ERR_ARGUMENT, "option output of the encoder is %s, scorer %s stands on %s",
+                     names[output->kind], scorer->kind->name, list);
+}
+
 static dum_status embed_all(const dum_scorer *scorer, const dum_dataset *data, float **rows, dum_dataset **out)
 {
-    const int32_t cols = dum_encoder_embedding_cols(scorer->encoder, data->cols);
-    DUMI_TRY(dumi_encoder_check(scorer->encoder));
-    DUMI_REQUIRE(cols > 0, DUM_ERR_SHAPE, "the data have %d columns, the encoder takes %d", data->cols,
-                 dum_encoder_cols(scorer->encoder));
+    int32_t cols;
+    DUMI_TRY(dumi_encoder_measure(scorer->encoder, "the data have", data->cols, &cols));
     DUMI_TRY(DUMI_NEW(scorer->context, *rows, (size_t)data->rows * (size_t)cols));
     DUMI_TRY(dum_encoder_embed_dataset(scorer->encoder, data, *rows));
     return dum_dataset_from_memory(scorer->context, *rows, data->rows, cols, 0, out);
@@ -313,14 +373,16 @@ static dum_status fit_embedded(dum_scorer *made, const dum_scorer *old, const du
     dum_dataset *embedded = NULL, *pairs = NULL;
     dum_fit_options own = *options;
     dum_encoder *encoder = made->encoder;
+    dumi_output output;
     dum_status status;
+    DUMI_GO(check_output(made, &output));
     DUMI_GO(embed_all(made, data, &rows, &embedded));
     if (options->pairs != NULL) {
         DUMI_GO(embed_all(made, options->pairs, &pair_rows, &pairs));
         own.pairs = pairs;
     }
     made->encoder = NULL;
-    status = fit_new(made, old, embedded, &own);
+    status = fit_new(made, old, embedded, output.count > 0 ? &output : NULL, &own);
     made->encoder = encoder;
     made->cols = data->cols;
     if (made->state != NULL && data->names != NULL && (status == DUM_OK || status == DUM_CANCELLED)) {
@@ -342,15 +404,15 @@ dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data, const dum
     DUMI_NOT_NULL(scorer);
     DUMI_NOT_NULL(data);
     dum_fit_options own;
-    DUMI_TRY(dumi_read_struct("options", &own, sizeof own, sizeof own, options));
+    DUMI_TRY(dumi_read_struct("options", &own, sizeof own, offsetof(dum_fit_options, labels), options));
     dum_scorer made = *scorer;
     made.state = NULL;
     made.names = NULL;
     made.scaling = NULL;
     made.calibration = NULL;
     made.calibration_count = 0;
-    const dum_status status =
-        made.encoder != NULL ? fit_embedded(&made, scorer, data, &own) : fit_new(&made, scorer, data, &own);
+    const dum_status status = made.encoder != NULL ? fit_embedded(&made, scorer, data, &own)
+                                                   : fit_new(&made, scorer, data, NULL, &own);
     if (status == DUM_OK || (status == DUM_CANCELLED && made.state != NULL)) {
         forget_fit(scorer);
         *scorer = made;
@@ -404,7 +466,8 @@ static dum_status score_scaled(const dum_scorer *scorer, const float *data, int6
     dum_status status = DUM_OK;
     for (int64_t first = 0; first < rows && status == DUM_OK; first += CHUNK) {
         const int64_t count = rows - first < CHUNK ? rows - first : CHUNK;
-        dumi_rows_scale(scorer->scaling, count, cols, data + first * row_stride, row_stride, scaled);
+        dumi_rows_scale(scorer->kind, scorer->values, scorer->scaling, count, cols, data + first * row_stride,
+                        row_stride, scaled);
         status = score_rows(scorer, scaled, count, cols, scores + first);
         if (status != DUM_OK)
             dumi_shift_row(first);
@@ -453,7 +516,7 @@ static dum_status explain_row(const dum_scorer *scorer, int64_t row, float *x, f
 {
     if (scorer->scaling != NULL) {
         DUMI_TRY(dumi_rows_check_row(x, scorer->cols, row));
-        dumi_rows_scale(scorer->scaling, 1, scorer->cols, x, scorer->cols, x);
+        dumi_rows_scale(scorer->kind, scorer->values, scorer->scaling, 1, scorer->cols, x, scorer->cols, x);
     }
     if (scorer->kind->row_explains)
         return dumi_rows_explain(scorer->kind, scorer->state, scorer->cols, row, x, share, deviation);

@@ -21,12 +21,18 @@ typedef struct {
     float *rows; /* contiguous, all finite; a kind that keeps them sets this to NULL */
     int64_t count;
     int32_t cols;
+    const int32_t *labels; /* one a row, 0 or more; NULL: none were given */
+    int32_t part_count;    /* what a row consists of, as an encoder says; without one: one part */
+    int32_t parts[DUMI_MOST_PARTS];
 } dumi_fitting;
 
 /* The score of one row; parts[j], where not NULL: what column j adds to it, all of one sign. */
 typedef double (*dumi_row_fn)(const void *state, const float *row, float *parts);
 
 /* Scores of a few rows, DUMI_BLOCK_ROWS at most: the same bits as dumi_row_fn's. */
+/* A bit of dumi_scorer_kind.outputs: DUMI_OUTPUT(LOGITS). */
+#define DUMI_OUTPUT(name) (1u << DUMI_OUT_##name)
+
 enum { DUMI_BLOCK_ROWS = 64 };
 typedef void (*dumi_block_fn)(const void *state, const float *rows, int64_t stride, int32_t count,
                               double *scores);
@@ -35,6 +41,8 @@ typedef struct dumi_scorer_kind {
     const char *name;
     dumi_params params; /* the first is dumi_scorer_holdout */
     bool scales; /* the second is dumi_scorer_scaling or one of its kin: what the kind gets is scaled rows */
+    uint32_t outputs; /* of a trained encoder below it: which it can stand on; 0: any */
+    bool labels;      /* it takes options.labels */
     /* What setting option `index` does beyond storing the value; may be NULL. */
     void (*changed)(double *values, int32_t index);
 
@@ -88,10 +96,11 @@ struct dum_scorer {
 };
 
 extern const dumi_scorer_kind dumi_scorer_dum, dumi_scorer_abod, dumi_scorer_autoencoder, dumi_scorer_copod,
-    dumi_scorer_deepsvdd, dumi_scorer_ecod, dumi_scorer_eif, dumi_scorer_elliptic, dumi_scorer_ensemble,
-    dumi_scorer_hbos, dumi_scorer_iforest, dumi_scorer_kde, dumi_scorer_knn, dumi_scorer_lesinn,
-    dumi_scorer_lof, dumi_scorer_mahalanobis, dumi_scorer_ocsvm, dumi_scorer_pca, dumi_scorer_repen,
-    dumi_scorer_sp;
+    dumi_scorer_deepsvdd, dumi_scorer_ecod, dumi_scorer_eif, dumi_scorer_elliptic, dumi_scorer_energy,
+    dumi_scorer_ensemble, dumi_scorer_flow, dumi_scorer_gram, dumi_scorer_hbos, dumi_scorer_iforest,
+    dumi_scorer_kde, dumi_scorer_knn, dumi_scorer_lesinn, dumi_scorer_lof, dumi_scorer_mahalanobis,
+    dumi_scorer_mds, dumi_scorer_msp, dumi_scorer_ocsvm, dumi_scorer_pca, dumi_scorer_repen,
+    dumi_scorer_rotation, dumi_scorer_sp, dumi_scorer_uncertainty, dumi_scorer_vim;
 
 /* What each kind has at the head of its options, and each kind that `scales`. */
 enum { DUMI_SCORER_HOLDOUT, DUMI_SCORER_PARAMS, DUMI_SCORER_SCALING = DUMI_SCORER_PARAMS, DUMI_SCALED_PARAMS };

@@ -763,6 +763,51 @@ START_TEST(encoders)
 }
 END_TEST
 
+/* A scorer's file gives the encoder below it: the same embeddings. */
+START_TEST(encoder_of_scorer)
+{
+    enum { PAIRS = 64, WIDE = 3 };
+    dum_context *context = new_context(1);
+    float rows[PAIRS * WIDE], z[8], again[8];
+    for (int i = 0; i < PAIRS * WIDE; i++)
+        rows[i] = (float)(i * i % 17);
+    dum_dataset *data;
+    dum_encoder *encoder, *loaded;
+    dum_scorer *scorer = new_scorer(context, 5), *bare;
+    ck_ok(dum_dataset_from_memory(context, rows, PAIRS, WIDE, 0, &data));
+    ck_ok(dum_encoder_create(context, "mlp", &encoder));
+    ck_ok(dum_encoder_set_number(encoder, "embedding", 4));
+    ck_ok(dum_encoder_set_number(encoder, "steps", 2));
+    ck_ok(dum_encoder_fit(encoder, data, NULL));
+    /* what is wrong is the output, not the columns */
+    ck_ok(dum_encoder_set_text(encoder, "output", "uncertainty"));
+    float all[PAIRS * 4];
+    ck_fails(dum_encoder_embed_dataset(encoder, data, all), DUM_ERR_UNSUPPORTED, "output is uncertainty");
+    ck_ok(dum_encoder_set_text(encoder, "output", "features"));
+    ck_ok(dum_scorer_set_encoder(scorer, encoder));
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    static char bytes[1 << 20];
+    size_t size;
+    ck_ok(dum_scorer_save_memory(scorer, bytes, sizeof bytes, &size));
+    ck_ok(dum_encoder_load_memory(context, bytes, size, &loaded));
+    ck_assert_str_eq(dum_encoder_kind(loaded), "mlp");
+    ck_ok(dum_encoder_embed(encoder, rows, 2, WIDE, 0, z));
+    ck_ok(dum_encoder_embed(loaded, rows, 2, WIDE, 0, again));
+    ck_assert(memcmp(z, again, sizeof z) == 0);
+    ck_ok(dum_scorer_create(context, "hbos", &bare));
+    ck_ok(dum_scorer_fit(bare, data, NULL));
+    ck_ok(dum_scorer_save_memory(bare, bytes, sizeof bytes, &size));
+    dum_encoder_destroy(loaded);
+    ck_fails(dum_encoder_load_memory(context, bytes, size, &loaded), DUM_ERR_FORMAT, "no encoder below it");
+    ck_assert(loaded == NULL);
+    dum_scorer_destroy(bare);
+    dum_scorer_destroy(scorer);
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
 START_TEST(product_of_experts)
 {
     /* by hand: precisions 1 and 3 */
@@ -1081,6 +1126,7 @@ int main(void)
     tcase_add_test(cases, pairs);
     tcase_add_test(cases, heads);
     tcase_add_test(cases, encoders);
+    tcase_add_test(cases, encoder_of_scorer);
     tcase_add_test(cases, product_of_experts);
     tcase_add_test(cases, calibration);
     tcase_add_test(cases, files);

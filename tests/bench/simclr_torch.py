@@ -140,4 +140,5 @@ def main():
             print(f"| {epoch + 1} | {smooth:.3f} | {accuracy:.4f} | {minutes:.1f} |", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -478,8 +478,13 @@ START_TEST(uncertainty_can_be_learnt_afterwards)
     ck_assert_mem_eq(before, after, sizeof before);
     ck_ok(dum_encoder_set_text(encoder, "output", "uncertainty"));
     ck_ok(dum_encoder_embed(encoder, images, ROWS, PIXELS, 0, uncertainty));
+    dum_scorer *scorer = scorer_on(context, encoder, "uncertainty");
+    double scores[ROWS];
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    ck_ok(dum_scorer_score(scorer, images, ROWS, PIXELS, 0, scores));
     for (int i = 0; i < ROWS; i++)
-        ck_assert(uncertainty[i] > 0 && uncertainty[i] < 10);
+        ck_assert(uncertainty[i] > 0 && uncertainty[i] < 10 && (double)uncertainty[i] == scores[i]);
+    dum_scorer_destroy(scorer);
     dum_dataset_destroy(data);
     dum_encoder_destroy(encoder);
     dum_context_destroy(context);

@@ -177,6 +177,61 @@ START_TEST(gradients_add_up)
 }
 END_TEST
 
+/* By the input, past batch norms whose statistics are those of a trained network. */
+static void check_input(bench *b)
+{
+    const size_t count = dumi_network_size(&b->network, 0) * (size_t)b->run.images;
+    float *input = b->run.values[0], *saved = malloc(count * sizeof *saved), *d = malloc(count * sizeof *d);
+    dumi_rng rng;
+    dumi_rng_init(&rng, 2, DUMI_RNG_WEIGHTS, 5);
+    for (size_t i = 0; i < b->network.statistics; i++)
+        b->statistics[i] = (float)(0.5 + dumi_rng_uniform(&rng));
+    dumi_batch_run_forward(&b->run, b->parameters, b->statistics);
+    memcpy(dumi_batch_run_gradient(&b->run, b->output), b->slope, b->outputs * sizeof *b->slope);
+    dumi_batch_run_backward(&b->run, b->parameters, NULL);
+    memcpy(d, dumi_batch_run_gradient(&b->run, 0), count * sizeof *d);
+    memcpy(saved, input, count * sizeof *saved);
+    double length = 0, sides[2] = {0};
+    for (size_t i = 0; i < count; i++)
+        length += (double)d[i] * (double)d[i];
+    length = sqrt(length);
+    ck_assert_double_gt(length, 0);
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < count; i++)
+            input[i] = saved[i] + (side ? -1e-3f : 1e-3f) * d[i] / (float)length;
+        dumi_batch_run_forward(&b->run, b->parameters, b->statistics);
+        for (size_t i = 0; i < b->outputs; i++)
+            sides[side] += (double)b->slope[i] * (double)b->run.values[b->output][i];
+    }
+    ck_assert_double_eq_tol((sides[0] - sides[1]) / 2e-3, length, 0.03 * length);
+    free(saved);
+    free(d);
+}
+
+START_TEST(gradients_by_the_input)
+{
+    for (int layers = 0; layers < 4; layers++) {
+        bench b = {0};
+        if (layers < 3)
+            dumi_mlp_network(&b.network, 7, layers, 12, 6);
+        else
+            ck_assert_int_eq(dumi_resnet(&b.network, 14, DUMI_STEM_LARGE, 8, (dumi_tensor_shape){33, 33, 3}),
+                             DUM_OK);
+        const int32_t logits = b.network.logits = dumi_network_layer(&b.network, 4, "fc");
+        open_bench(&b, layers % 2 ? "blis" : "ref", 5, logits);
+        float *input = malloc(dumi_network_size(&b.network, 0) * 5 * sizeof *input);
+        memcpy(input, b.run.values[0], dumi_network_size(&b.network, 0) * 5 * sizeof *input);
+        dumi_batch_run_destroy(&b.run);
+        ck_assert_int_eq(dumi_batch_run_create(b.context, b.stream, &b.network, 5, DUMI_GRADIENT_INPUT, &b.run),
+                         DUM_OK);
+        memcpy(b.run.values[0], input, dumi_network_size(&b.network, 0) * 5 * sizeof *input);
+        check_input(&b);
+        free(input);
+        close_bench(&b);
+    }
+}
+END_TEST
+
 START_TEST(inference_is_the_training_pass)
 {
     bench b = {0};
@@ -242,6 +297,7 @@ int main(void)
     tcase_add_test(cases, gradients_of_residual_networks);
     tcase_add_test(cases, gradients_of_layers);
     tcase_add_test(cases, gradients_add_up);
+    tcase_add_test(cases, gradients_by_the_input);
     tcase_add_test(cases, inference_is_the_training_pass);
     tcase_add_test(cases, sizes_are_torchvisions);
     suite_add_tcase(suite, cases);

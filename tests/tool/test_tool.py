@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Every command of the tool: answers, exit codes, messages. Standard library only.
 Usage: test_tool.py path/to/dum path/to/wdbc.csv path/to/options.md"""
+import base64
 import csv
 import html.parser
 import json
@@ -678,14 +679,373 @@ def test_images(scratch):
         message="the sheet would have")
 
 
+SMALL = ("--quiet", "--set", "depth=8", "--set", "units=4", "--set", "projection=8", "--set", "batch=16")
+
+
+def make_images(path, count, shape, seed=1, channels=3):
+    """Images of class row % 2: dark on the left, or on the right; and their labels."""
+    source, (height, width), pixels = random.Random(seed), shape, []
+    for row in range(count):
+        for _ in range(height):
+            for x in range(width):
+                dark = (x < width // 2) == (row % 2 == 0)
+                pixels += [source.randrange(0, 90) if dark else source.randrange(150, 256) for _ in range(channels)]
+    return write_images(path, (count, height, width, channels), pixels)
+
+
+def read_floats(path):
+    data = path.read_bytes()
+    start = 10 + struct.unpack("<H", data[8:10])[0]
+    return data[10:start].decode(), list(struct.unpack(f"<{(len(data) - start) // 4}f", data[start:]))
+
+
+def test_encoder(scratch):
+    """Encoders of images and tables: trained, saved, embedding, judged, below a scorer."""
+    images, other = make_images(scratch / "i.npy", 48, (8, 12)), make_images(scratch / "j.npy", 32, (8, 12), 2)
+    labels = write_npy(scratch / "l.npy", [i % 2 for i in range(48)], "|u1")
+    labels_2 = write_npy(scratch / "m.npy", [i % 2 for i in range(32)], "<i8")
+    encoder, out, model = scratch / "e.dum", scratch / "z.npy", scratch / "s.dum"
+    train = ("encoder", images, "--out", encoder, *SMALL)
+    run(*train, "--set", "steps=6", "--seed", 3, "--threads", 2)
+    first = encoder.read_bytes()
+    run(*train, "--set", "steps=6", "--seed", 3, "--threads", 1)
+    assert encoder.read_bytes() == first
+    told = json.loads(run("info", encoder))
+    assert told["kind"] == "encoder" and told["encoder"] == "resnet" and told["columns"] == 8 * 12 * 3
+    options = told["options"]
+    assert (options["height"], options["width"], options["channels"]) == (8, 12, 3) and options["seed"] == 3
+
+    run("embed", encoder, images, "--out", out)
+    head, values = read_floats(out)
+    cols = told["embedding_columns"]
+    assert f"(48, {cols})" in head and "'<f4'" in head and len(values) == 48 * cols
+    printed = run("embed", encoder, images, "--out", "-").splitlines()
+    assert len(printed) == 48 and [struct.unpack("<f", struct.pack("<f", float(v)))[0]
+                                   for v in printed[1].split(",")] == values[cols:2 * cols]
+    run("embed", encoder, images, "--out", out, "--output", "projection")
+    assert "(48, 8)" in read_floats(out)[0]
+    run("embed", encoder, images, "--out", out, "--output", "map")
+    assert len(read_floats(out)[1]) > 48 * cols
+
+    # supervised on what is easily told apart
+    run(*train, "--set", "steps=40", "--set", "objective=supervised", "--labels", labels, "--set", "jitter=0", "--set",
+        "flip=0", "--set", "grey=0", "--set", "crop_min=1")
+    judge = ("evaluate", encoder, "--train", images, "--train-labels", labels, "--test", other, "--test-labels")
+    told = json.loads(run(*judge, labels_2, "--json", "--neighbours", 5))
+    assert told["n_train"] == 48 and told["n_test"] == 32 and told["neighbours"] == 5
+    assert told["knn_accuracy"] > 0.9 and told["linear_accuracy"] > 0.9, told
+    text = run(*judge, labels_2)
+    assert text.startswith("nearest neighbours (48): ") and "linear layer: " in text and "32 rows, learnt from 48" in text
+
+    table = ("--train", WDBC, "--train-labels", WDBC, "--test", WDBC, "--test-labels", WDBC, "--label-column", "malignant")
+    run("encoder", WDBC, "--label-column", "malignant", "--out", model, "--quiet", "--set", "steps=3")
+    assert json.loads(run("evaluate", model, *table, "--json"))["linear_accuracy"] > 0.8
+
+    # grey images; a table; a checkpoint
+    grey = write_images(scratch / "g.npy", (20, 8, 8), [(i * 37) % 256 for i in range(20 * 64)])
+    run("encoder", grey, "--out", encoder, *SMALL, "--set", "steps=2")
+    assert json.loads(run("info", encoder))["options"]["channels"] == 1
+    run("encoder", WDBC, "--label-column", "malignant", "--out", encoder, "--quiet", "--set", "steps=3", "--set",
+        "embedding=5")
+    told = json.loads(run("info", encoder))
+    assert told["encoder"] == "mlp" and told["columns"] == 30 and told["embedding_columns"] == 5
+    run("fit", "--quiet", "--data", WDBC, "--label-column", "malignant", "--model", model, "--encoder", encoder, "--set",
+        "steps=5", "--holdout", 0.2)
+    told = json.loads(run("info", model))
+    assert told["kind"] == "scorer.dum" and told["below"]["encoder"] == "mlp" and told["columns"] == 30
+    run("score", "--data", WDBC, "--label-column", "malignant", "--model", model, "--out", scratch / "s.npy")
+    assert len(read_npy(scratch / "s.npy")) == 569
+    checkpoint = scratch / "c.dum"
+    run(*train, "--set", "epochs=4", "--checkpoint", checkpoint)
+    whole = encoder.read_bytes()
+    run(*train, "--set", "epochs=4", "--checkpoint", checkpoint, "--resume")
+    assert encoder.read_bytes() == whole and json.loads(run("info", checkpoint))["kind"] == "checkpoint.encoder"
+    run("fit", "--quiet", "--data", images, "--model", model, "--encoder", encoder, "--output", "projection", "--set",
+        "steps=5")
+    told = json.loads(run("info", model))["below"]
+    assert told["embedding_columns"] == 8 and told["options"]["output"] == "projection"
+    run("embed", model, images, "--out", out)
+    assert "(48, 8)" in read_floats(out)[0]
+    run("report", "--data", images, "--model", model, "--out", scratch / "r.html")
+    assert "stands on an encoder" in Page(scratch / "r.html").text
+    run("explain", "--data", images, "--model", model, code=1, message="stands on an encoder")
+
+    # at fault
+    wrong = make_images(scratch / "w.npy", 20, (12, 8))
+    bare = write_npy(scratch / "x.npy", [[float(i), float(i * i % 7)] for i in range(30)])
+    two = write_images(scratch / "two.npy", (4, 8, 8, 2), bytes(512))
+    before, fresh = sorted(os.listdir(scratch)), ("--out", scratch / "none.dum")
+    run("encoder", code=2, message="DATA is needed")
+    run("encoder", images, code=2, message="--out is needed")
+    run("encoder", images, other, *fresh, code=2, message='unexpected argument')
+    run("encoder", images, *fresh, "--kind", "magic", code=2, message="expected identity, mlp or resnet")
+    run("encoder", images, *fresh, "--kind", "identity", code=2, message="expected resnet or mlp")
+    run("encoder", images, *fresh, "--set", "colour=red", code=2, message='no option "colour"')
+    run("encoder", images, *fresh, "--set", "depth=9", "--set", "steps=1", code=1, message="depth")
+    run("encoder", images, *fresh, "--set", "units=many", code=2, message="expected a number")
+    run("encoder", images, *fresh, "--labels", labels, code=2, message="--set objective=supervised")
+    run("encoder", images, *fresh, "--set", "objective=supervised", code=2, message="--labels is needed")
+    run("encoder", images, *fresh, "--set", "objective=supervised", "--labels", labels_2, code=1,
+        message="has 32 labels")
+    run("encoder", images, *fresh, "--set", "objective=supervised", "--labels",
+        write_npy(scratch / "m.npy", [0.5] * 48, "<f8"), code=1, message="label of row 0 (from 0) is 0.5")
+    run("encoder", images, *fresh, "--set", "height=9", *SMALL, code=1, message="columns")
+    run("encoder", two, *fresh, code=1, message="2 channels, expected 1 or 3")
+    run("encoder", bare, *fresh, "--kind", "resnet", code=1, message="--set height=")
+    run("encoder", scratch / "no.npy", *fresh, code=1, message="No such file")
+    run("encoder", images, "--out", scratch / "no" / "e.dum", *SMALL, code=1, message="cannot write")
+    run("encoder", images, *fresh, "--resume", code=2, message="--checkpoint is needed")
+    run("embed", encoder, code=2, message="DATA is needed")
+    run("embed", encoder, images, code=2, message="--out is needed")
+    run("embed", encoder, wrong, *fresh, code=1, message="has images of 12 x 8 x 3, the encoder takes 8 x 12 x 3")
+    run("embed", encoder, bare, *fresh, code=1, message="2 columns")
+    run("embed", encoder, images, *fresh, "--output", "magic", code=2, message="magic")
+    run("embed", encoder, images, *fresh, "--output", "logits", code=1, message="logits")
+    run("embed", images, images, *fresh, code=1, message="i.npy")
+    run("evaluate", encoder, code=2, message="--train is needed")
+    run(*judge, labels, code=1, message="has 48 labels")
+    run(*judge, write_npy(scratch / "m.npy", [i % 2 for i in range(32)], "|u1"), "--neighbours", 49, code=1,
+        message="neighbours is 49")
+    run("fit", "--data", wrong, "--model", scratch / "none.dum", "--encoder", encoder, code=1,
+        message="has images of 12 x 8 x 3")
+    run("fit", "--data", images, "--model", scratch / "none.dum", "--output", "map", code=2, message="--encoder is needed")
+    run("fit", "--data", bare, "--model", scratch / "none.dum", "--quiet", "--set", "steps=2", "--encoder", encoder, code=1,
+        message="2 columns")
+    run("fit", "--data", bare, "--model", scratch / "b.dum", "--quiet", "--scorer", "hbos")
+    run("embed", scratch / "b.dum", bare, *fresh, code=1, message="no encoder below it")
+    (scratch / "b.dum").unlink()
+    assert sorted(os.listdir(scratch)) == before
+
+
+class ImagePage(html.parser.HTMLParser):
+    """Images of a page with the numbers below them, by heading; fails where anything comes from elsewhere."""
+    def __init__(self, path):
+        super().__init__()
+        self.raw, self.open, self.images, self.heading, self.text = path.read_text(), [], {}, [], ""
+        self.feed(self.raw)
+        self.close()
+        assert not self.open and self.raw.endswith("</html>\n")
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        assert tag not in ("b", "script", "link", "iframe", "object") and "href" not in attrs, tag
+        if tag in ("h2", "h3"):
+            self.heading = self.heading[:1] if tag == "h3" else []
+            self.heading.append("")
+        if tag == "img":
+            kind, body = attrs["src"].split(",")
+            assert kind == "data:image/png;base64"
+            self.images.setdefault(tuple(self.heading), []).append([base64.b64decode(body, validate=True), ""])
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.text += data
+        if self.open and self.open[-1] in ("h2", "h3"):
+            self.heading[-1] += data
+        if self.open and self.open[-1] == "figcaption":
+            self.images[tuple(self.heading)][-1][1] += data + " "
+
+
+def image_scorer(scratch):
+    """Images, their labels, and a scorer of kind dum on an encoder that was trained on them."""
+    images = make_images(scratch / "i.npy", 60, (8, 12))
+    labels = write_npy(scratch / "l.npy", [3 * (i % 2) for i in range(60)], "|u1")
+    run("encoder", images, "--out", scratch / "e.dum", *SMALL, "--set", "steps=4")
+    run("fit", "--quiet", "--data", images, "--model", scratch / "m.dum", "--encoder", scratch / "e.dum", "--set", "steps=20",
+        "--set", "width=16")
+    return images, labels, scratch / "m.dum"
+
+
+def test_certainty(scratch):
+    """Every image where its score belongs, in sheets and page; the folder is there as a whole or not at all."""
+    images, labels, model = image_scorer(scratch)
+    out = scratch / "out"
+    command = ("certainty", model, images, "--quiet", "--out")
+    run(*command, out, "--labels", labels, "--row", 5, "--views", 9, "--top", 3, "--scale", 1)
+    names = ["certain.png", "uncertain.png", "classes-certain.png", "classes-uncertain.png", "views-certain.png",
+             "views-uncertain.png", "scores.csv", "summary.md", "report.html"]
+    assert sorted(os.listdir(out)) == sorted(names)
+    table = list(csv.DictReader((out / "scores.csv").open()))
+    scores = [float(line["score"]) for line in table]
+    assert [float(v) for v in run("score", "--model", model, "--data", images).split()] == scores
+    assert [line["label"] for line in table] == ["0", "3"] * 30 and [int(line["row"]) for line in table] == list(range(60))
+
+    order = sorted(range(60), key=lambda i: (scores[i], i))
+    one = scratch / "one.png"
+
+    def same_sheet(name, rows, columns=3):
+        run("sheet", images, "--rows", ",".join(map(str, rows)), "--columns", columns, "--scale", 1, "--out", one)
+        assert one.read_bytes() == (out / name).read_bytes(), name
+    same_sheet("certain.png", order[:12])
+    same_sheet("uncertain.png", order[::-1][:12])
+    even, odd = [i for i in order if i % 2 == 0], [i for i in order if i % 2]
+    same_sheet("classes-certain.png", even[:3] + odd[:3])
+    same_sheet("classes-uncertain.png", even[::-1][:3] + odd[::-1][:3])
+    page = ImagePage(out / "report.html")
+
+    def same_images(heading, rows):
+        found = page.images[heading]
+        assert [int(text.split()[0]) for _, text in found] == rows, heading
+        for (body, text), row in zip(found, rows):
+            assert abs(float(text.split()[1]) - scores[row]) < 6e-4
+            one.write_bytes(body)
+            drawn = [colour for line in read_png(one) for pixel in line for colour in pixel]
+            assert bytes(drawn) == images.read_bytes()[-60 * 288:][row * 288:row * 288 + 288]
+    same_images(("All images", "Most certain"), order[:12])
+    same_images(("All images", "Least certain"), order[::-1][:12])
+    same_images(("Class 0", "Most certain"), even[:3])
+    same_images(("Class 3", "Least certain"), odd[::-1][:3])
+    same_images(("Views of one image",), [5])
+    views = page.images[("Views of one image", "Most certain")], page.images[("Views of one image", "Least certain")]
+    assert [len(side) for side in views] == [4, 4] and len({text.split()[0] for side in views for _, text in side}) == 8
+    shown = [[float(text.split()[1]) for _, text in side] for side in views]
+    assert shown[0] == sorted(shown[0]) and shown[1] == sorted(shown[1], reverse=True) and shown[0][-1] <= shown[1][-1]
+    assert "60 images of 8 x 12 x 3" in page.text and "9 random views of image 5" in page.text
+    summary = (out / "summary.md").read_text()
+    assert summary.count("\n| ") == 3 + 8 - 1 + 2 and "| cropped to 25 % | " in summary, summary
+    assert f"| 3 | 30 | {sum(scores[1::2]) / 30:.3f} | {scores[odd[0]]:.3f} | {scores[odd[-1]]:.3f} |" in summary
+
+    # the same again, for any number of threads; neither labels nor views
+    kept = {name: (out / name).read_bytes() for name in names}
+    again = scratch / "again"
+    again.mkdir()
+    run(*command, str(again) + "/", "--labels", labels, "--row", 5, "--views", 9, "--top", 3, "--scale", 1, "--threads", 1)
+    assert {name: (again / name).read_bytes() for name in os.listdir(again)} == kept
+    run(*command, scratch / "plain")
+    assert len(os.listdir(scratch / "plain")) == 5
+
+    # at fault
+    wrong = make_images(scratch / "w.npy", 8, (12, 8))
+    few = write_npy(scratch / "few.npy", [0, 1], "|u1")
+    table = write_npy(scratch / "x.npy", [[float(i), float(i * i % 7)] for i in range(30)])
+    run("fit", "--quiet", "--data", table, "--model", scratch / "bare.dum", "--scorer", "hbos")
+    before, none = sorted(os.listdir(scratch)), scratch / "none"
+    run("certainty", code=2, message="MODEL is needed")
+    run("certainty", model, code=2, message="IMAGES.npy is needed")
+    run("certainty", model, images, code=2, message="--out is needed")
+    run(*command, none, "--views", 5, code=2, message="--row is needed")
+    run(*command, none, "--row", 5, code=2, message="--views is needed")
+    run(*command, none, "--views", 1, "--row", 0, code=2, message="from 2 to 10000")
+    run(*command, none, "--views", 5, "--row", 60, code=1, message="there is no image 60, expected 0 to 59")
+    run(*command, none, "--seed", "x", code=2, message="--seed: bad value")
+    run(*command, none, "--labels", few, code=1, message="has 2 labels")
+    run(*command, out, code=1, message="holds something, expected a new folder")
+    run(*command, images, code=1, message="cannot write")
+    run(*command, scratch / "no" / "out", code=1, message="cannot write")
+    run("certainty", model, wrong, "--out", none, code=1, message="has images of 12 x 8 x 3, the encoder takes 8 x 12 x 3")
+    run("certainty", model, table, "--out", none, code=1, message="expected uint8")
+    run("certainty", scratch / "bare.dum", images, "--out", none, code=1, message="no encoder below it")
+    run("certainty", scratch / "e.dum", images, "--out", none, code=1, message='of kind "encoder"')
+    done = subprocess.run([DUM, *map(str, command), none], stderr=subprocess.PIPE, restore_signals=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)))
+    assert done.returncode == 1 and b"cannot write" in done.stderr, done
+    assert sorted(os.listdir(scratch)) == before
+    assert {name: (out / name).read_bytes() for name in names} == kept
+
+
+def test_noise(scratch):
+    """Tables, numbers and picture of one run tell the same; the null row is that of dum compare."""
+    images, _, model = image_scorer(scratch)
+    other = make_images(scratch / "j.npy", 40, (8, 12), 2)
+    outs = [scratch / ("n" + ending) for ending in (".md", ".json", ".svg")]
+    command = ["noise", model, images, other]
+    run(*command, *[v for out in outs for v in ("--out", out)], "--seed", 3, "--threads", 2)
+    told = json.loads(outs[1].read_text())
+    assert told["n_a"] == 60 and told["n_b"] == 40
+    compared = json.loads(run("compare", "--reference", images, "--sample", other, "--model", model))
+    for mine, theirs in (("p", compared["pooled"]["p"]), ("cohens_d", compared["pooled"]["cohens_d"]),
+                         ("auroc", compared["auroc"]), ("mean", compared["mean_sample"])):
+        assert abs(told["none"][mine] - theirs) < 1e-12, mine
+    names = re.findall(r"^\| `(\w+)` \|", (OPTIONS.parent / "images.md").read_text(), re.M)
+    assert [row["name"] for row in told["corruptions"]] == names
+    for row in told["corruptions"]:
+        assert len(row["severities"]) == 5
+        for key in ("mean", "auroc"):  # as many images of each severity
+            assert abs(sum(part[key] for part in row["severities"]) / 5 - row["all"][key]) < 1e-9, (row["name"], key)
+    fog = next(row for row in told["corruptions"] if row["name"] == "fog")
+    spoilt = scratch / "fog.npy"
+    run("corrupt", images, "--out", spoilt, "--corruption", "fog", "--severity", 4, "--seed", 3)
+    compared = json.loads(run("compare", "--reference", images, "--sample", spoilt, "--model", model))
+    assert abs(fog["severities"][3]["log10_p"] - compared["pooled"]["log10_p"]) < 1e-9
+    assert abs(fog["severities"][3]["auroc"] - compared["auroc"]) < 1e-12
+
+    text = outs[0].read_text()
+    lines = [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    assert [line[0] for line in lines[2:18]] == ["none"] + names and [line[0] for line in lines[20:]] == names
+    line = next(line for line in lines if line[0] == "fog")
+    assert line[2].split()[0] == f"{fog['all']['auroc']:.3f}" and line[7] == f"{fog['severities'][3]['auroc']:.3f}"
+    assert abs(float(line[1]) / fog["all"]["p"] - 1) < 0.1
+    drawn = xml.etree.ElementTree.parse(outs[2]).getroot()
+    dots = list(drawn.iter("{http://www.w3.org/2000/svg}circle"))
+    assert len(dots) == 5 + 75 and all(140 <= float(dot.get("cx")) <= 700 for dot in dots)
+    assert "nan" not in outs[2].read_text()
+
+    kept = [out.read_bytes() for out in outs]
+    run(*command, "--out", outs[1], "--seed", 3, "--threads", 1)
+    assert outs[1].read_bytes() == kept[1]
+
+    # at fault
+    wrong = make_images(scratch / "w.npy", 8, (12, 8))
+    lone = make_images(scratch / "lone.npy", 1, (8, 12))
+    table = write_npy(scratch / "x.npy", [[float(i), float(i * i % 7)] for i in range(30)])
+    run("fit", "--quiet", "--data", table, "--model", scratch / "bare.dum", "--scorer", "hbos")
+    before, none = sorted(os.listdir(scratch)), ("--out", scratch / "none.md")
+    run("noise", code=2, message="MODEL is needed")
+    run("noise", model, images, *none, code=2, message="HELD_OUT_B.npy is needed")
+    run(*command, code=2, message="--out is needed")
+    run(*command, images, *none, code=2, message="unexpected argument")
+    run(*command, "--out", scratch / "none.txt", code=2, message="ends in .md, .json or .svg")
+    run(*command, *none, "--out", scratch / "no" / "n.svg", code=1, message="cannot write")
+    run("noise", model, images, wrong, *none, code=1, message="has images of 12 x 8 x 3")
+    run("noise", model, lone, other, *none, code=1, message="has 1 images")
+    run("noise", scratch / "bare.dum", images, other, *none, code=1, message="no encoder below it")
+    run("noise", model, table, other, *none, code=1, message="expected uint8")
+    assert sorted(os.listdir(scratch)) == before
+
+
+def test_images_script(scratch):
+    """examples/images.sh, on small images in the place of CIFAR-10."""
+    script = OPTIONS.parent.parent / "examples" / "images.sh"
+    for number, name in enumerate(("cifar10_train", "cifar10_test")):
+        folder = scratch / "images" / name
+        folder.mkdir(parents=True)
+        make_images(folder / "images.npy", 30, (8, 8), number)
+        write_npy(folder / "labels.npy", [i % 2 for i in range(30)], "|u1")
+    out, settings = scratch / "out", dict(os.environ, DUM=str(DUM), DUM_DATA=str(scratch))
+
+    def run_script(*arguments, code=0):
+        done = subprocess.run(["sh", script, *map(str, arguments)], env=settings, capture_output=True, text=True)
+        assert done.returncode == code, done
+        return done.stdout
+    told = run_script(out, "--epochs", 1, "--threads", 1)
+    assert "linear layer: " in told and "| cropped to 10 % | " in told and "| jpeg_compression | " in told
+    assert json.loads((out / "noise.json").read_text())["n_b"] == 15
+    assert json.loads(run("info", out / "model.dum"))["below"]["options"]["depth"] == 18
+    made = (out / "encoder.dum").read_bytes()
+    run("encoder", scratch / "images" / "cifar10_train" / "images.npy", "--out", scratch / "e.dum", *SMALL, "--set",
+        "steps=2")
+    told = run_script(out, "--encoder", scratch / "e.dum", "--certainty")
+    assert "| cropped to 10 % | " in told and "| jpeg_compression | " not in told
+    assert (out / "encoder.dum").read_bytes() == (scratch / "e.dum").read_bytes() != made
+    assert json.loads(run("info", out / "model.dum"))["below"]["options"]["depth"] == 8
+    run_script(code=2)
+    run_script(out, "more", code=2)
+    run_script(out, "--epochs", code=2)
+
+
 def test_options(_):
-    """docs/options.md is what `dum scorers` says."""
-    assert run("scorers") in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum scorers"
+    """docs/options.md is what `dum scorers` and `dum encoders` say."""
+    for command in ("scorers", "encoders"):
+        assert run(command) in OPTIONS.read_text(), f"{OPTIONS}: replace the block by the output of dum {command}"
 
 
 with tempfile.TemporaryDirectory() as folder:
     for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
-                 test_stopping, test_checkpoints, test_monitor, test_images, test_threads, test_examples):
+                 test_stopping, test_checkpoints, test_monitor, test_images, test_encoder, test_certainty, test_noise, test_images_script, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
         test(place)

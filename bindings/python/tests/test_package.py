@@ -16,6 +16,8 @@ from dum._dum import lib
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
+# But those that need rows of an encoder.
+KINDS = [kind for kind in dum.scorer_kinds() if kind not in ("gram", "mds", "rotation", "vim")]
 
 
 def test_classes_are_up_to_date():
@@ -53,7 +55,7 @@ def test_import_is_light():
         dum.Nonesuch  # noqa: B018
 
 
-@pytest.mark.parametrize("kind", dum.scorer_kinds())
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_tool_gives_the_same_bits(kind, table, tmp_path):
     tool = os.environ.get("DUM_TOOL")
     if not tool:
@@ -78,7 +80,7 @@ def test_the_tool_gives_the_same_bits(kind, table, tmp_path):
     assert (tmp_path / "python.dum").read_bytes() == (tmp_path / "c.dum").read_bytes()
 
 
-@pytest.mark.parametrize("kind", dum.scorer_kinds())
+@pytest.mark.parametrize("kind", KINDS)
 def test_safetensors_opens_models(kind, table, tmp_path):
     options = (
         {"steps": 10} if kind in ("dum", "repen") else {"epochs": 3} if kind in ("autoencoder", "deepsvdd") else {}

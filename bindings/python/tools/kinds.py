@@ -37,6 +37,9 @@ NAMES = {
     "sp": ("SamplingDistance", "Distance to the nearest row of one small sample (Sugiyama & Borgwardt 2013)"),
 }
 
+# Kinds that stand on what an encoder puts out are no detectors of rows: dum.Scorer has them.
+APART = {"energy", "flow", "gram", "mds", "msp", "rotation", "uncertainty", "vim"}
+
 # Kinds whose scores have a border of their own between usual and unusual, for contamination="auto".
 BORDERS = {"iforest": "0.5", "eif": "0.5", "lof": "1.5", "ocsvm": "0.0"}
 
@@ -121,7 +124,7 @@ def encoder() -> str:
 
 
 def module() -> str:
-    kinds = sorted(dum.scorer_kinds())
+    kinds = sorted(set(dum.scorer_kinds()) - APART)
     names = ",\n".join(
         f'    "{name}"'
         for name in sorted(

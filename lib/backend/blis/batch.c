@@ -238,8 +238,9 @@ void dumi_blis_batch_norm_backward(dumi_stream *stream, const dumi_batch_norm *n
         d_gamma[j] = (float)product;
         const double by_x = -scale * inverse * product / norm->rows;
         factors[j] = (float)scale;
-        factors[cols + j] = (float)by_x;
-        factors[2 * cols + j] = (float)(-scale * sum / norm->rows - by_x * (double)norm->mean[j]);
+        factors[cols + j] = norm->constant ? 0 : (float)by_x;
+        factors[2 * cols + j] =
+            norm->constant ? 0 : (float)(-scale * sum / norm->rows - by_x * (double)norm->mean[j]);
     }
     run(&b, 4, gradient_task);
 }

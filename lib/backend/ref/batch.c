@@ -62,7 +62,7 @@ void dumi_ref_batch_norm_backward(dumi_stream *stream, const dumi_batch_norm *n,
         const double scale = (double)n->gamma[j] * inverse;
         for (int64_t at = j; at < count; at += n->cols) {
             const double unit = ((double)x[at] - mean) * inverse;
-            d[at] = (float)(scale * ((double)d[at] - (sum + unit * product) / n->rows));
+            d[at] = (float)(scale * ((double)d[at] - (n->constant ? 0 : (sum + unit * product) / n->rows)));
         }
     }
 }

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ * dum noise: does a model notice that images are corrupted? (Wu & Goodman 2020, Table 1.) */
+#define _POSIX_C_SOURCE 200809L
+#include "noise.h"
+#include "settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Measuring ---------------------------------------------------------------------------- */
+
+/* Pixels and scores of one corruption; scores of all severities one after the other. */
+typedef struct {
+    float *clean, *spoilt;
+    double *scores;
+} scratch;
+
+static int make_scratch(const noise *n, scratch *s)
+{
+    const size_t count = (size_t)(n->a.rows * image_size(&n->a));
+    s->clean = malloc(2 * count * sizeof *s->clean);
+    s->scores = malloc(SEVERITIES * (size_t)n->a.rows * sizeof *s->scores);
+    if (s->clean == NULL || s->scores == NULL)
+        return fail("out of memory");
+    s->spoilt = s->clean + count;
+    for (size_t i = 0; i < count; i++)
+        s->clean[i] = n->a.pixels[i];
+    return TOOL_OK;
+}
+
+static void free_scratch(scratch *s)
+{
+    free(s->clean);
+    free(s->scores);
+}
+
+/* Rounded, as images are stored: else it would be the fractions that are noticed. */
+static int score_corrupted(const noise *n, const scratch *s, const char *name, int32_t severity, uint64_t seed,
+                           double *scores)
+{
+    const loaded_images *a = &n->a;
+    const int64_t count = a->rows * image_size(a);
+    if (dum_image_corrupt(n->model.context, name, severity, seed, a->height, a->width, a->channels, s->clean,
+                          a->rows, 0, s->spoilt) != DUM_OK)
+        return fail_library(name);
+    for (int64_t i = 0; i < count; i++)
+        s->spoilt[i] = (float)(uint8_t)(s->spoilt[i] + 0.5f);
+    return score_pixels(&n->model, s->spoilt, a->rows, image_size(a), scores);
+}
+
+static void show(const noise *n, const char *name, int32_t severity, int32_t done)
+{
+    if (n->args->quiet || !isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\r%-20s severity %d, %d of %d ", name, severity, done, SEVERITIES * n->count);
+    if (done == SEVERITIES * n->count)
+        fputc('\n', stderr);
+    fflush(stderr);
+}
+
+static int measure_row(noise *n, const scratch *s, int32_t index, uint64_t seed)
+{
+    noise_row *row = &n->rows[index];
+    int status = TOOL_OK;
+    row->name = dum_corruption_name(index);
+    for (int32_t k = 0; k < SEVERITIES && status == TOOL_OK; k++) {
+        double *scores = s->scores + k * n->a.rows;
+        status = score_corrupted(n, s, row->name, k + 1, seed, scores);
+        if (status == TOOL_OK)
+            status = compare_scores(n->clean, n->a.rows, scores, n->a.rows, &row->severity[k]);
+        show(n, row->name, k + 1, SEVERITIES * index + k + 1);
+    }
+    if (status == TOOL_OK)
+        status = compare_scores(n->clean, n->a.rows, s->scores, SEVERITIES * n->a.rows, &row->all);
+    return status;
+}
+
+static int measure_none(noise *n)
+{
+    n->clean = score_images(&n->model, &n->a, n->args->files[1]);
+    double *second = n->clean != NULL ? score_images(&n->model, &n->b, n->args->files[2]) : NULL;
+    const int status =
+        second != NULL ? compare_scores(n->clean, n->a.rows, second, n->b.rows, &n->none) : TOOL_FAILED;
+    free(second);
+    for (int64_t i = 0; i < n->a.rows && status == TOOL_OK; i++)
+        n->clean_mean += n->clean[i] / (double)n->a.rows;
+    return status;
+}
+
+static int measure(noise *n, uint64_t seed)
+{
+    scratch s = {0};
+    n->count = dum_corruption_count() < MOST_CORRUPTIONS ? dum_corruption_count() : MOST_CORRUPTIONS;
+    int status = measure_none(n);
+    if (status == TOOL_OK)
+        status = make_scratch(n, &s);
+    for (int32_t i = 0; i < n->count && status == TOOL_OK; i++)
+        status = measure_row(n, &s, i, seed);
+    free_scratch(&s);
+    return status;
+}
+
+/* ---- The command -------------------------------------------------------------------------- */
+
+static put_fn form_of(const char *path)
+{
+    return has_ending(path, ".md")     ? put_noise_markdown
+           : has_ending(path, ".json") ? put_noise_json
+           : has_ending(path, ".svg")  ? put_noise_svg
+                                       : NULL;
+}
+
+static int check_arguments(const arguments *args, uint64_t *seed)
+{
+    static const char *const names[] = {"MODEL", "HELD_OUT_A.npy", "HELD_OUT_B.npy"};
+    int status = TOOL_OK;
+    for (int i = 0; i < 3 && status == TOOL_OK; i++)
+        status = require_argument(args->files[i], names[i]);
+    if (status == TOOL_OK)
+        status = require_argument(args->out, "--out");
+    for (int32_t i = 0; i < args->out_count && status == TOOL_OK; i++) {
+        if (form_of(args->outs[i]) == NULL)
+            status = bad_value("--out", args->outs[i], "a name that ends in .md, .json or .svg");
+        else
+            status = check_model_path(args->outs[i]);
+    }
+    if (status == TOOL_OK)
+        status = parse_seed(args->seed, seed);
+    return status;
+}
+
+static int load(noise *n)
+{
+    const arguments *a = n->args;
+    int status = open_image_model(a, a->file, &n->model);
+    if (status == TOOL_OK)
+        status = load_model_images(&n->model, a->files[1], &n->a);
+    if (status == TOOL_OK)
+        status = load_model_images(&n->model, a->files[2], &n->b);
+    if (status == TOOL_OK && (n->a.rows < 2 || n->b.rows < 2))
+        status = fail("%s has %lld images and %s %lld, expected 2 or more", a->files[1], (long long)n->a.rows,
+                      a->files[2], (long long)n->b.rows);
+    return status;
+}
+
+int command_noise(int argc, char **argv)
+{
+    static const char *const accepted[] = {"--out", "--seed", "--threads", "--backend", "--quiet", NULL};
+    arguments args;
+    uint64_t seed;
+    int status = parse_arguments(argc, argv, accepted, 3, &args);
+    if (status == TOOL_OK)
+        status = check_arguments(&args, &seed);
+    if (status != TOOL_OK)
+        return status;
+    noise n = {.args = &args};
+    status = load(&n);
+    if (status == TOOL_OK)
+        status = measure(&n, seed);
+    for (int32_t i = 0; i < args.out_count && status == TOOL_OK; i++)
+        status = write_output(args.outs[i], form_of(args.outs[i]), &n);
+    free_images(&n.a);
+    free_images(&n.b);
+    free(n.clean);
+    close_image_model(&n.model);
+    return finish_output(status);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ * Kind "gram" (Sastry & Oore 2020, "Detecting Out-of-Distribution Examples with Gram Matrices"), on an encoder's output
+ * "gram": by how much the sums of the Gram matrices of each stage leave the range that rows of the same predicted class
+ * had in training, each stage relative to what it is for rows that made no range. The authors take those from a
+ * validation set; here every tenth training row is one. Their maps are those of every convolution, here of each stage. */
+#include "scorer/rows.h"
+
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+
+enum { CLASSES = DUMI_SCORER_PARAMS, PARAMS };
+enum { HELD = 10 }; /* one row of so many */
+
+static const dumi_param own = {
+    "classes", 0,    0,    65536,
+    NULL,      NULL, true, "how many of the last columns are logits; 0: as the encoder says"};
+
+static const dumi_param *param(int32_t index)
+{
+    return index == DUMI_SCORER_HOLDOUT ? &dumi_scorer_holdout : &own;
+}
+
+typedef struct {
+    dumi_state head;
+    int64_t *parts;       /* columns of each stage */
+    double *expected;     /* deviation of each stage */
+    double *least, *most; /* predicted classes x columns of the stages */
+} gram;
+
+enum { STAGES = 1, LOGITS, SUMS };
+
+static dum_status check(const double *values, void *state)
+{
+    (void)values;
+    gram *g = state;
+    int64_t cols = 0;
+    for (int64_t s = 0; s < g->head.sizes[STAGES]; s++) {
+        DUMI_REQUIRE(g->parts[s] >= 1 && g->parts[s] <= INT32_MAX && g->expected[s] > 0, DUM_ERR_FORMAT,
+                     "stage %lld of the model has %lld columns and deviates by %g", (long long)s,
+                     (long long)g->parts[s], g->expected[s]);
+        cols += g->parts[s];
+    }
+    DUMI_REQUIRE(cols == g->head.sizes[SUMS], DUM_ERR_FORMAT, "tensor gram.parts does not fit the others");
+    g->head.sizes[DUMI_COLS] = g->head.sizes[SUMS] + g->head.sizes[LOGITS];
+    return DUM_OK;
+}
+
+static const dumi_array arrays[] = {
+    {"gram.parts", DUMI_I64, offsetof(gram, parts), STAGES, DUMI_VECTOR},
+    {"gram.expected", DUMI_F64, offsetof(gram, expected), STAGES, DUMI_VECTOR},
+    {"gram.least", DUMI_F64, offsetof(gram, least), LOGITS, SUMS},
+    {"gram.most", DUMI_F64, offsetof(gram, most), LOGITS, SUMS},
+};
+static const dumi_layout layout = {.bytes = sizeof(gram), .count = 4, .arrays = arrays, .ready = check};
+
+static int64_t predicted(const gram *g, const float *row)
+{
+    const float *logits = row + g->head.sizes[SUMS];
+    int64_t best = 0;
+    for (int64_t c = 1; c < g->head.sizes[LOGITS]; c++)
+        best = logits[c] > logits[best] ? c : best;
+    return best;
+}
+
+/* How far a value is outside a range, in units of the end that it passed. */
+static double outside(double value, double least, double most)
+{
+    const double passed = value < least ? least : most, gap = value < least ? least - value : value - most;
+    return gap > 0 ? gap / fmax(fabs(passed + 1e-6), 1e-12) : 0;
+}
+
+/* Of columns at .. at + cols - 1 of a row. */
+static double deviation(const gram *g, const float *row, int64_t at, int64_t cols)
+{
+    const int64_t from = predicted(g, row) * g->head.sizes[SUMS];
+    double sum = 0;
+    for (int64_t j = at; j < at + cols; j++)
+        sum += outside((double)row[j], g->least[from + j], g->most[from + j]);
+    return sum;
+}
+
+/* ---- Fitting ------------------------------------------------------------------------------- */
+
+static bool makes_range(const dumi_fitting *f, int64_t row)
+{
+    return f->count < HELD || row % HELD != HELD - 1;
+}
+
+static void widen(gram *g, int64_t range, const float *row)
+{
+    const int64_t sums = g->head.sizes[SUMS];
+    for (int64_t j = 0; j < sums; j++) {
+        g->least[range * sums + j] = fmin(g->least[range * sums + j], (double)row[j]);
+        g->most[range * sums + j] = fmax(g->most[range * sums + j], (double)row[j]);
+    }
+}
+
+/* Of the rows that are taken for a class; -1: of all. */
+static void find_range(const dumi_fitting *f, gram *g, int64_t range, int64_t class)
+{
+    for (int64_t i = 0; i < f->count; i++) {
+        const float *row = f->rows + i * f->cols;
+        if (makes_range(f, i) && (class < 0 || predicted(g, row) == class))
+            widen(g, range, row);
+    }
+}
+
+/* A class that no row is taken for gets the ranges of all rows. */
+static void find_ranges(const dumi_fitting *f, gram *g)
+{
+    const int64_t sums = g->head.sizes[SUMS], classes = g->head.sizes[LOGITS];
+    for (int64_t at = 0; at < classes * sums; at++) {
+        g->least[at] = DBL_MAX;
+        g->most[at] = -DBL_MAX;
+    }
+    for (int64_t c = 0; c < classes; c++) {
+        find_range(f, g, c, c);
+        if (!(g->least[c * sums] < DBL_MAX))
+            find_range(f, g, c, -1);
+    }
+}
+
+static void find_expected(const dumi_fitting *f, gram *g)
+{
+    for (int64_t s = 0, at = 0; s < g->head.sizes[STAGES]; at += g->parts[s++]) {
+        double sum = 0;
+        int64_t rows = 0;
+        for (int64_t i = 0; i < f->count; i++)
+            if (!makes_range(f, i)) {
+                sum += deviation(g, f->rows + i * f->cols, at, g->parts[s]);
+                rows++;
+            }
+        g->expected[s] = rows > 0 && sum > 0 ? fmin(sum / (double)rows, 1e300) : 1;
+    }
+}
+
+/* The stages, then the logits. */
+static dum_status find_parts(const dumi_fitting *f, int64_t *stages, int64_t *logits)
+{
+    *logits = (int64_t)f->values[CLASSES];
+    *stages = 1;
+    if (f->part_count > 1) {
+        *stages = f->part_count - 1;
+        *logits = *logits > 0 ? *logits : f->parts[*stages];
+    }
+    DUMI_REQUIRE(*logits > 0, DUM_ERR_ARGUMENT,
+                 "option classes is 0, expected the number of logits: no encoder says how many there are");
+    DUMI_REQUIRE(*logits < f->cols && (f->part_count == 1 || *logits == f->parts[*stages]), DUM_ERR_SHAPE,
+                 "option classes is %lld, which does not fit the data's %d columns", (long long)*logits,
+                 f->cols);
+    return DUM_OK;
+}
+
+static dum_status fit(dumi_fitting *f, void **state)
+{
+    int64_t sizes[DUMI_STATE_SIZES] = {[DUMI_COLS] = f->cols};
+    gram *g;
+    DUMI_TRY(find_parts(f, &sizes[STAGES], &sizes[LOGITS]));
+    sizes[SUMS] = f->cols - sizes[LOGITS];
+    DUMI_TRY(dumi_state_create(f->context, &layout, sizes, (void **)&g));
+    g->parts[0] = sizes[SUMS];
+    for (int64_t s = 0; s < sizes[STAGES] && f->part_count > 1; s++)
+        g->parts[s] = f->parts[s];
+    find_ranges(f, g);
+    find_expected(f, g);
+    return dumi_state_ready(f->values, g, state);
+}
+
+static double score_row(const void *state, const float *row, float *parts)
+{
+    (void)parts;
+    const gram *g = state;
+    double sum = 0;
+    for (int64_t s = 0, at = 0; s < g->head.sizes[STAGES]; at += g->parts[s++])
+        sum += deviation(g, row, at, g->parts[s]) / g->expected[s];
+    return sum <= DBL_MAX ? sum : DBL_MAX;
+}
+
+const dumi_scorer_kind dumi_scorer_gram = {
+    .name = "gram",
+    .params = {"scorer gram", PARAMS, param},
+    .outputs = DUMI_OUTPUT(GRAM),
+    .fit_rows = fit,
+    .layout = &layout,
+    .row = score_row,
+    .row_cost = 10,
+};
