@@ -20,6 +20,9 @@ from sklearn.pipeline import make_pipeline
 
 import dum
 
+# But those that stand on other outputs than features.
+APART = ("energy", "gram", "mds", "msp", "rotation", "uncertainty", "vim")
+KINDS = [kind for kind in dum.scorer_kinds() if kind not in APART]
 TINY = {"depth": 8, "units": 4, "projection": 8, "batch": 24, "epochs": 1}
 
 
@@ -317,7 +320,7 @@ def test_torch(table):
 # ---- Below scorers and detectors ----
 
 
-@pytest.mark.parametrize("kind", dum.scorer_kinds())
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_stands_on_an_encoder(kind, images, encoder):
     quick = {
         "dum": {"steps": 5, "width": 8},
@@ -329,6 +332,20 @@ def test_every_kind_stands_on_an_encoder(kind, images, encoder):
     scores = dum.Scorer(kind, encoder=encoder, **options).fit(x).score(x)
     z = encoder.transform(x)
     np.testing.assert_array_equal(scores, dum.Scorer(kind, **options).fit(z).score(z))
+
+
+def test_scorers_of_classes(images):
+    x, y = images
+    encoder = dum.Encoder("resnet", objective="supervised", **TINY).fit(x, y)
+    labels = np.searchsorted(encoder.classes_, y)
+    scores = dum.Scorer("mds", encoder=encoder).fit(x, labels=labels).score(x)
+    assert np.isfinite(scores).all()
+    with pytest.raises(ValueError, match="labels have the shape"):
+        dum.Scorer("mds", encoder=encoder).fit(x, labels=labels[1:])
+    with pytest.raises(dum.ArgumentError, match="features"):
+        dum.Scorer("msp", encoder=encoder).fit(x)
+    logits = dum.Scorer("msp", encoder=encoder.set_params(output="logits")).fit(x).score(x)
+    assert np.isfinite(logits).all()
 
 
 def test_detector(images, encoder):

@@ -58,9 +58,15 @@ class Encoder(EncoderBase):
         mlp: columns of the features
     projection : 1 to 65536; default 128
         columns of the projection
-    output : "features", "map", "projection", "logits", "uncertainty"; default "features"
-        what embed returns; map: before pooling; uncertainty: -log of the temperature's inverse; can be set after
-        fit
+    output : "features", "map", "projection", "logits", "uncertainty", "joint", "stages", "gram", "odin", "rotation"; default "features"
+        what embed returns; map: before pooling; uncertainty: -log of the temperature's inverse; joint: features,
+        then logits; stages: the means of the map of each stage; gram: sums of Gram matrices of those maps, then
+        logits; odin: logits of a perturbed input; rotation: what four turned copies look like, then logits; can be
+        set after fit
+    perturbation : 0 to 1; default 0.0014
+        output odin: step of the input; images: of 255, mlp: of a deviation
+    odin_temperature : 0.001 to 1e+06; default 1000.0
+        output odin: of the softmax that the step raises
     objective : "simclr", "moco", "instance", "local-aggregation", "infomax", "supervised"; default "simclr"
         what is trained; supervised needs labels
     temperature : 1e-06 to 1e+06; default 0.2
@@ -146,7 +152,11 @@ class Encoder(EncoderBase):
         units: int = 64,
         embedding: int = 128,
         projection: int = 128,
-        output: Literal["features", "map", "projection", "logits", "uncertainty"] = "features",
+        output: Literal[
+            "features", "map", "projection", "logits", "uncertainty", "joint", "stages", "gram", "odin", "rotation"
+        ] = "features",
+        perturbation: float = 0.0014,
+        odin_temperature: float = 1000.0,
         objective: Literal["simclr", "moco", "instance", "local-aggregation", "infomax", "supervised"] = "simclr",
         temperature: float = 0.2,
         uncertainty: Literal["off", "on"] = "off",
@@ -194,6 +204,8 @@ class Encoder(EncoderBase):
         self.embedding = embedding
         self.projection = projection
         self.output = output
+        self.perturbation = perturbation
+        self.odin_temperature = odin_temperature
         self.objective = objective
         self.temperature = temperature
         self.uncertainty = uncertainty
@@ -240,8 +252,9 @@ class ABOD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     neighbours : 2 to 1000; default 5
         between which angles are taken, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
@@ -259,7 +272,7 @@ class ABOD(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         neighbours: int = 5,
         identical: Literal["leave-out", "count"] = "leave-out",
         encoder: EncoderBase | None = None,
@@ -282,8 +295,9 @@ class AutoEncoder(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     hidden1 : 0 to 1024; default 16
         units of this hidden layer; 0: there is none
     hidden2 : 0 to 1024; default 8
@@ -320,7 +334,7 @@ class AutoEncoder(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
         hidden1: int = 16,
         hidden2: int = 8,
         hidden3: int = 8,
@@ -392,8 +406,9 @@ class DeepSVDD(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     layers : 0 to 8; default 2
         hidden layers
     width : 1 to 1024; default 64
@@ -422,7 +437,7 @@ class DeepSVDD(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
         layers: int = 2,
         width: int = 64,
         outputs: int = 32,
@@ -631,8 +646,9 @@ class ExtendedIsolationForest(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     trees : 1 to 10000; default 100
         of the forest
     sample : 2 to 65536; default 256
@@ -652,7 +668,7 @@ class ExtendedIsolationForest(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         trees: int = 100,
         sample: int = 256,
         seed: int = 0,
@@ -718,8 +734,9 @@ class Ensemble(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "zscore"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "zscore"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     combine : "rank", "zscore"; default "rank"
         scores by their share of training scores below, or in their deviations
     seed : 0 to 9.0072e+15; default 0
@@ -774,7 +791,7 @@ class Ensemble(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "zscore",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "zscore",
         combine: Literal["rank", "zscore"] = "rank",
         seed: int = 0,
         abod: float = 0.0,
@@ -918,8 +935,9 @@ class KDE(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     features : 16 to 4096; default 1024
         random ones; the kernel is off by about 1 / sqrt(features)
     bandwidth : 0 to 1e+30; default 0.0
@@ -938,7 +956,7 @@ class KDE(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         features: int = 1024,
         bandwidth: float = 0.0,
         seed: int = 0,
@@ -963,8 +981,9 @@ class KNN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     neighbours : 1 to 100000; default 5
         how many, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
@@ -984,7 +1003,7 @@ class KNN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         neighbours: int = 5,
         identical: Literal["leave-out", "count"] = "leave-out",
         method: Literal["largest", "mean", "median"] = "largest",
@@ -1009,8 +1028,9 @@ class LeSiNN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     sample : 1 to 1e+06; default 8
         rows of each sample, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
@@ -1029,7 +1049,7 @@ class LeSiNN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         sample: int = 8,
         seed: int = 0,
         samples: int = 50,
@@ -1054,8 +1074,9 @@ class LOF(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     neighbours : 1 to 10000; default 20
         how many make a neighbourhood, or all other rows where there are fewer
     identical : "leave-out", "count"; default "leave-out"
@@ -1074,7 +1095,7 @@ class LOF(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         neighbours: int = 20,
         identical: Literal["leave-out", "count"] = "leave-out",
         encoder: EncoderBase | None = None,
@@ -1097,8 +1118,9 @@ class Mahalanobis(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     encoder : Encoder; default None
         below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
@@ -1111,7 +1133,7 @@ class Mahalanobis(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
@@ -1130,8 +1152,9 @@ class OneClassSVM(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     nu : 1e-09 to 1; default 0.5
         at most this share of the training rows lies outside, and at least this share are support vectors
     gamma : 0 to 1e+100; default 0.0
@@ -1155,7 +1178,7 @@ class OneClassSVM(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         nu: float = 0.5,
         gamma: float = 0.0,
         tolerance: float = 0.001,
@@ -1184,8 +1207,9 @@ class PCA(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     components : 0 to 4095; default 0
         that explain a row, columns - 1 at most; 0: as many as option variance asks for
     variance : 0.01 to 1; default 0.9
@@ -1202,7 +1226,7 @@ class PCA(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         components: int = 0,
         variance: float = 0.9,
         encoder: EncoderBase | None = None,
@@ -1225,8 +1249,9 @@ class REPEN(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "minmax"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "minmax"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     outputs : 1 to 1024; default 20
         columns of the representation
     sample : 1 to 65536; default 8
@@ -1255,7 +1280,7 @@ class REPEN(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "minmax",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "minmax",
         outputs: int = 20,
         sample: int = 8,
         samples: int = 50,
@@ -1290,8 +1315,9 @@ class SamplingDistance(Detector):
     ----------
     holdout : 0 to 0.9; default 0.0
         share of the rows that fit keeps out of training to calibrate
-    scaling : "none", "minmax", "zscore"; default "none"
-        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
     sample : 1 to 1e+06; default 20
         rows, or all where there are fewer
     seed : 0 to 9.0072e+15; default 0
@@ -1308,7 +1334,7 @@ class SamplingDistance(Detector):
         self,
         *,
         holdout: float = 0.0,
-        scaling: Literal["none", "minmax", "zscore"] = "none",
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
         sample: int = 20,
         seed: int = 0,
         encoder: EncoderBase | None = None,

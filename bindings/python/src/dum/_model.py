@@ -135,12 +135,15 @@ class _Model:
         checkpoint: Callable[[bytes], object] | None = None,
         resume: bool = False,
         resume_from: bytes | None = None,
+        labels: Any = None,
     ) -> Self:
         """Fits to the rows of x. `progress`: True for a bar (tqdm), or a function that is given a Progress after
         every step; where that returns something true, where max_seconds have passed, and at Ctrl-C, the fit stops
-        within a step and what there is so far is kept."""
+        within a step and what there is so far is kept. `labels`: of kinds that take them (mds, flow), the class of each
+        row, from 0 on."""
         return self._fit(
             x,
+            labels=labels,
             pairs=pairs,
             progress=progress,
             max_seconds=max_seconds,
