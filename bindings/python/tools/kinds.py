@@ -78,6 +78,14 @@ def range_of(param: dum.Param) -> str:
     return f"{param.min:g} to {param.max:g}"
 
 
+def argument(param: dum.Param) -> str:
+    """A parameter of __init__, broken as ruff breaks what is too long."""
+    line = f"        {param.name}: {hint(param)} = {repr_(param.default)},"
+    if len(line) <= 120:
+        return line
+    return line.replace("Literal[", "Literal[\n            ").replace("] =", "\n        ] =")
+
+
 def class_of(kind: str) -> str:
     params = dum.scorer_params(kind)
     title = NAMES.get(kind, ("", f"Kind {kind} (docs/detectors.md)"))[1]
@@ -96,8 +104,7 @@ def class_of(kind: str) -> str:
     if border is not None:
         lines.append(f"    _border: ClassVar[float | None] = {border}")
     lines += ["", "    def __init__(", "        self,", "        *,"]
-    for param in params:
-        lines.append(f"        {param.name}: {hint(param)} = {repr_(param.default)},")
+    lines += map(argument, params)
     lines.append("        encoder: EncoderBase | None = None,")
     lines.append('        contamination: float | Literal["auto"] = "auto",')
     lines.append("    ) -> None:")
@@ -117,7 +124,7 @@ def encoder() -> str:
         lines.append(paragraph(param.help, "        "))
     lines += ['    """', "", "    def __init__(", "        self,"]
     lines += [f'        kind: Literal[{kinds}] = "resnet",', "        *,"]
-    lines += [f"        {param.name}: {hint(param)} = {repr_(param.default)}," for param in params]
+    lines += map(argument, params)
     lines += ["    ) -> None:", "        self.kind = kind"]
     lines += [f"        self.{param.name} = {param.name}" for param in params]
     return "\n".join(lines)

@@ -154,7 +154,7 @@ impl<'a> FitOptions<'a> {
         self
     }
 
-    /// Encoders with objective "supervised": the class of each row of the data, from 0 on.
+    /// Encoders with objective "supervised", scorers of kinds "mds" and "flow": the class of each row of the data, from 0 on.
     pub fn labels(mut self, labels: &'a [i32]) -> Self {
         self.labels = Some(labels);
         self

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{bits, fitted, scorer, table, write_npy, Folder, COLS};
+use common::{bits, fitted, kinds, scorer, table, write_npy, Folder, COLS};
 use libdum::stats::{self, Fdr, Interval, Method, TTest};
 use libdum::*;
 
@@ -264,7 +264,7 @@ fn every_kind_saves_and_loads() {
     let context = Context::new().unwrap();
     let rows = table(120);
     let folder = Folder::new("kinds");
-    for kind in Scorer::kinds() {
+    for kind in kinds() {
         let scorer = fitted(&context, kind, &rows);
         let scores = bits(&scorer.score(&rows).unwrap());
         let path = folder.path("m.dum");

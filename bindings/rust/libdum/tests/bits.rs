@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{bits, scorer, short, table, write_npy, Folder, COLS};
+use common::{bits, kinds, scorer, short, table, write_npy, Folder, COLS};
 use libdum::*;
 
 fn tool(arguments: &[&dyn AsRef<OsStr>]) {
@@ -111,7 +111,7 @@ fn the_tool_fits_the_same_bits() {
     let (data, c, rust, out) =
         (folder.path("x.npy"), folder.path("c.dum"), folder.path("r.dum"), folder.path("s.csv"));
     write_npy(&data, &rows);
-    for kind in Scorer::kinds() {
+    for kind in kinds() {
         let setting =
             short(kind).map_or(String::from("holdout=0"), |(name, value)| format!("{name}={value}"));
         tool(&[&"fit", &"--scorer", &kind, &"--data", &data, &"--model", &c, &"--set", &setting]);

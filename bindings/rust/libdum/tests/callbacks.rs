@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{bits, fitted, scorer, table, Folder, COLS};
+use common::{bits, fitted, kinds, scorer, table, Folder, COLS};
 use libdum::*;
 
 /// A dataset whose closure does something before it gives row `index` of the table.
@@ -62,7 +62,7 @@ fn progress_is_told_and_stops() {
     assert_eq!(part.fit_with(&data, FitOptions::new().progress(stop)), Ok(Outcome::Stopped));
     assert!(part.is_fitted() && part.score_row(&rows[0]).unwrap().is_finite());
     // Kinds that are not trained in steps are as they were, or have ended before they could be asked.
-    for kind in Scorer::kinds() {
+    for kind in kinds() {
         let mut scorer = Scorer::new(&context, kind).unwrap();
         let outcome = scorer.fit_with(&data, FitOptions::new().progress(|_| Break(()))).unwrap();
         let in_steps = ["dum", "autoencoder", "deepsvdd", "repen"].contains(&kind);
@@ -138,7 +138,7 @@ fn reads_that_fail_or_panic() {
     let panics = reading(&context, &rows, || panic!("unplugged"));
     let good = fitted(&context, "knn", &rows);
     let before = bits(&good.score(&rows).unwrap());
-    for kind in Scorer::kinds() {
+    for kind in kinds() {
         let mut fresh = scorer(&context, kind);
         assert_eq!(callback(fresh.fit(&fails)), "the read closure failed: the disk is gone");
         assert_eq!(callback(fresh.fit(&panics)), "the read closure panicked: unplugged");

@@ -7,7 +7,7 @@ use std::ops::ControlFlow::Break;
 use std::sync::Arc;
 use std::thread;
 
-use common::{bits, scorer, table, Folder, COLS};
+use common::{bits, kinds, scorer, table, Folder, COLS};
 use libdum::images::{corrupt, corruptions, Augment, Size};
 use libdum::*;
 
@@ -157,7 +157,7 @@ fn scorers_stand_on_encoders() {
     let data = Dataset::from_bytes(&context, &bytes, PIXELS).unwrap();
     let mut encoder = fitted(&context, &bytes);
     let embeddings = encoder.embed_dataset(&data).unwrap();
-    for kind in Scorer::kinds() {
+    for kind in kinds() {
         let mut above = scorer(&context, kind);
         above.set_encoder(&encoder).unwrap();
         above.fit(&data).unwrap();
@@ -180,6 +180,21 @@ fn scorers_stand_on_encoders() {
         assert!(matches!(above.set_encoder(&encoder), Err(Error::State(_))));
     }
     encoder.fit(&data).unwrap();
+}
+
+#[test]
+fn scorers_of_classes() {
+    let context = Context::new().unwrap();
+    let (bytes, labels) = pictures();
+    let data = Dataset::from_bytes(&context, &bytes, PIXELS).unwrap();
+    let mut encoder = tiny(&context).with("objective", "supervised").unwrap();
+    encoder.fit_with(&data, FitOptions::new().labels(&labels)).unwrap();
+    let mut scorer = Scorer::new(&context, "mds").unwrap();
+    scorer.set_encoder(&encoder).unwrap();
+    scorer.fit_with(&data, FitOptions::new().labels(&labels)).unwrap();
+    assert!(scorer.score_dataset(&data).unwrap().iter().all(|score| score.is_finite()));
+    let error = scorer.fit_with(&data, FitOptions::new().labels(&labels[1..])).unwrap_err();
+    assert!(matches!(error, Error::Shape(_)), "{error:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use common::{bits, fitted, scorer, short, table, COLS};
+use common::{bits, fitted, kinds, scorer, short, table, COLS};
 use libdum::*;
 
 fn send_and_sync<T: Send + Sync>() {}
@@ -28,7 +28,7 @@ fn types() {
 fn many_threads_score_with_one_handle() {
     let context = Context::new().unwrap();
     let rows = table(200);
-    for kind in Scorer::kinds() {
+    for kind in kinds() {
         let scorer = fitted(&context, kind, &rows);
         let expected = bits(&scorer.score(&rows).unwrap());
         thread::scope(|threads| {
@@ -88,7 +88,7 @@ fn handles_move() {
 #[test]
 fn bits_do_not_depend_on_threads() {
     let rows = table(700);
-    for kind in Scorer::kinds() {
+    for kind in kinds() {
         let models: Vec<Vec<u8>> = [1, 3]
             .iter()
             .map(|&number| {

@@ -23,6 +23,12 @@ pub fn table(rows: usize) -> Vec<[f32; COLS]> {
         .collect()
 }
 
+/// The kinds of scorers that take any rows; the others stand on certain outputs of an encoder.
+pub fn kinds() -> Vec<&'static str> {
+    let apart = ["energy", "gram", "mds", "msp", "rotation", "uncertainty", "vim"];
+    Scorer::kinds().into_iter().filter(|kind| !apart.contains(kind)).collect()
+}
+
 /// Options that make a fit short.
 pub fn short(kind: &str) -> Option<(&'static str, u32)> {
     match kind {
