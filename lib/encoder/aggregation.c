@@ -45,7 +45,8 @@ static dum_status create(dumi_training *t)
     DUMI_TRY(DUMI_NEW(t->context, s, 1));
     memset(s, 0, sizeof *s);
     t->state = s;
-    const double wanted = t->values[DUMI_E_CLUSTERS] > 0 ? t->values[DUMI_E_CLUSTERS] : (double)(rows / 30);
+    const double wanted =
+        t->values[DUMI_E_CLUSTERS] > 0 ? t->values[DUMI_E_CLUSTERS] : floor((double)rows / 30);
     s->clusters = (int32_t)fmax(1, fmin(wanted, (double)rows));
     s->runs = (int32_t)t->values[DUMI_E_CLUSTERINGS];
     s->background = (int32_t)fmin(t->values[DUMI_E_NEIGHBOURS], (double)rows);

@@ -81,7 +81,7 @@ static void vote_task(void *argument, int64_t task, int32_t worker)
     search *s = argument;
     const int64_t rows = s->train->rows;
     const float *near = s->similarity + task * rows;
-    float *sorted = s->sorted + worker * 2 * rows;
+    float *sorted = s->sorted + (int64_t)worker * 2 * rows;
     double *votes = s->votes + (int64_t)worker * s->train->classes;
     memcpy(sorted, near, (size_t)rows * sizeof *sorted);
     dumi_sort_float(sorted, rows, sorted + rows);

@@ -87,10 +87,11 @@ static dum_status find_prefix(import *in)
 {
     const dumi_reader *r = in->reader;
     for (int32_t i = 0; i < r->tensors; i++) {
-        const size_t length = strlen(r->tensor[i].name), wanted = strlen(STEM);
-        const char *tail = length >= wanted ? r->tensor[i].name + (length - wanted) : "";
-        const bool whole = strcmp(tail, STEM) == 0 && (length == wanted || tail[-1] == '.');
-        if (whole && strstr(r->tensor[i].name, "layer") == NULL) {
+        const char *name = r->tensor[i].name;
+        const size_t length = strlen(name), wanted = strlen(STEM);
+        if (length < wanted || strcmp(name + (length - wanted), STEM) != 0 || strstr(name, "layer") != NULL)
+            continue;
+        if (length == wanted || name[length - wanted - 1] == '.') {
             in->prefix = length - wanted;
             return DUM_OK;
         }

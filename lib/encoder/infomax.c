@@ -26,8 +26,9 @@ static dum_status create(dumi_training *t)
     t->labels = dumi_training_floats(t, batch * pixels);
     float *labels;
     DUMI_TRY(DUMI_NEW(t->context, labels, batch * pixels));
-    for (size_t i = 0; i < batch * pixels; i++)
-        labels[i] = (float)(i / pixels);
+    for (size_t i = 0; i < batch; i++)
+        for (size_t k = 0; k < pixels; k++)
+            labels[i * pixels + k] = (float)i;
     dum_status status = s->local && s->global && s->logits && t->labels ? DUM_OK : dumi_status();
     if (status == DUM_OK) {
         t->backend->upload(t->stream, t->labels, labels, batch * pixels);
