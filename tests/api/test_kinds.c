@@ -277,7 +277,8 @@ END_TEST
 /* But those that read what an encoder puts out. */
 START_TEST(ensembles_take_every_kind)
 {
-    static const char *const apart[] = {"ensemble", "energy", "flow", "gram", "mds", "msp", "rotation", "uncertainty", "vim"};
+    static const char *const apart[] = {"ensemble", "energy",   "flow",        "gram", "mds",
+                                        "msp",      "rotation", "uncertainty", "vim"};
     dum_context *context = open_context(NULL, 1, NULL);
     dum_scorer *scorer;
     double weight;
