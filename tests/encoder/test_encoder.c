@@ -124,7 +124,11 @@ END_TEST
 START_TEST(tables_are_learnt)
 {
     dum_context *context = open_context(2);
-    for (int supervised = 0; supervised < 2; supervised++) {
+    static const struct {
+        const char *name;
+        double rate;
+    } optimizers[] = {{"adam", 2e-3}, {"sgd", 0.06}, {"lars", 3}};
+    for (int supervised = 0; supervised < 3; supervised++) {
         dum_encoder *encoder;
         dum_dataset *train, *test;
         ck_ok(dum_encoder_create(context, "mlp", &encoder));
@@ -132,6 +136,8 @@ START_TEST(tables_are_learnt)
         ck_ok(dum_encoder_set_number(encoder, "batch", 30));
         ck_ok(dum_encoder_set_number(encoder, "embedding", 16));
         ck_ok(dum_encoder_set_text(encoder, "objective", supervised ? "supervised" : "simclr"));
+        ck_ok(dum_encoder_set_text(encoder, "optimizer", optimizers[supervised].name));
+        ck_ok(dum_encoder_set_number(encoder, "rate", optimizers[supervised].rate));
         ck_ok(dum_dataset_from_memory(context, table, 180, TABLE_COLS, 0, &train));
         ck_ok(dum_dataset_from_memory(context, table + 180 * TABLE_COLS, 60, TABLE_COLS, 0, &test));
         ck_ok(fit(encoder, train, NULL));
