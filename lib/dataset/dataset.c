@@ -160,6 +160,17 @@ dum_status dum_dataset_read(const dum_dataset *dataset, int64_t first, int64_t c
     return DUM_OK;
 }
 
+dum_status dumi_labels_check(const char *name, const int32_t *labels, int64_t rows, int32_t *classes)
+{
+    *classes = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        DUMI_REQUIRE(labels[i] >= 0 && labels[i] < 65536, DUM_ERR_ARGUMENT,
+                     "%s[%lld] is %d, expected 0 to 65535", name, (long long)i, labels[i]);
+        *classes = labels[i] >= *classes ? labels[i] + 1 : *classes;
+    }
+    return DUM_OK;
+}
+
 void dumi_names_free(dum_context *context, char **names, int32_t count)
 {
     for (int32_t i = 0; names != NULL && i < count; i++)

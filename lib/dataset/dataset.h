@@ -27,6 +27,9 @@ struct dum_dataset {
 /* Rows by index. */
 dum_status dumi_dataset_gather(const dum_dataset *dataset, const int64_t *indices, int64_t count, float *out);
 
+/* Labels of all rows, 0 to 65535; `name` is for errors. classes: one more than the largest. */
+dum_status dumi_labels_check(const char *name, const int32_t *labels, int64_t rows, int32_t *classes);
+
 /* Column names: deep copies through the context; errors name the column. */
 dum_status dumi_names_copy(dum_context *context, const char *const *names, int32_t count, char ***out);
 void dumi_names_free(dum_context *context, char **names, int32_t count);

@@ -116,7 +116,7 @@ static void move_centres(const dumi_training *t, aggregation *s, int32_t cols, c
 
 static dum_status find_clusters(dumi_training *t, aggregation *s, int32_t cols)
 {
-    const int64_t rows = t->data->rows, epoch = t->step / t->per_epoch;
+    const int64_t rows = t->data->rows, epoch = t->step / t->pace.per_epoch;
     DUMI_TRY(t->backend->download(t->stream, s->entries, dumi_bank(t), (size_t)rows * (size_t)cols));
     for (int32_t run = 0; run < s->runs; run++) {
         int32_t *cluster = s->cluster + run * rows;
@@ -138,14 +138,15 @@ static dum_status find_clusters(dumi_training *t, aggregation *s, int32_t cols)
 /* The clusters of this epoch: found now, or those that a checkpoint holds. */
 static dum_status refresh(dumi_training *t, aggregation *s, int32_t cols)
 {
-    const int64_t rows = t->data->rows, warm = t->steps / t->per_epoch / 10, epoch = t->step / t->per_epoch;
+    const int64_t rows = t->data->rows, warm = t->pace.steps / t->pace.per_epoch / 10,
+                  epoch = t->step / t->pace.per_epoch;
     const size_t count = (size_t)s->runs * (size_t)rows;
-    if (t->step % t->per_epoch != 0 && t->step != t->begun)
+    if (t->step % t->pace.per_epoch != 0 && t->step != t->pace.begun)
         return DUM_OK;
     float *numbers;
     DUMI_TRY(DUMI_NEW(t->context, numbers, count));
     dum_status status = DUM_OK;
-    if (t->step % t->per_epoch != 0) {
+    if (t->step % t->pace.per_epoch != 0) {
         status = t->backend->download(t->stream, numbers, t->kept[1].buffer, count);
         for (size_t i = 0; i < count && status == DUM_OK; i++)
             s->cluster[i] = (int32_t)numbers[i];

@@ -133,10 +133,10 @@ static dum_status from_bytes(dumi_training *t, const void *bytes, size_t size)
     DUMI_GO(check_options(t, reader));
     DUMI_GO(check_data(t, reader, rows));
     DUMI_GO(read_parts(t, reader));
-    if (step > t->steps)
+    if (step > t->pace.steps)
         DUMI_GO(dumi_fail(DUM_ERR_FORMAT, "the checkpoint is at step %lld of %lld", (long long)step,
-                          (long long)t->steps));
-    t->begun = t->optimiser.steps = step;
+                          (long long)t->pace.steps));
+    t->pace.begun = t->optimiser.steps = step;
     dumi_checkpoint_log(t->context, step);
 done:
     dumi_reader_close(reader);

@@ -52,6 +52,15 @@ dum_status dum_encoder_create(dum_context *context, const char *kind, dum_encode
     return dumi_fail(DUM_ERR_ARGUMENT, "kind is \"%.40s\", expected identity, mlp or resnet", kind);
 }
 
+dum_status dumi_encoder_create_lacking(dum_context *context, int32_t cols, int32_t embedding_cols,
+                                       dum_encoder **out)
+{
+    DUMI_TRY(create(context, DUMI_CALLBACK, out));
+    (*out)->cols = cols;
+    (*out)->embedding_cols = embedding_cols;
+    return DUM_OK;
+}
+
 dum_status dum_encoder_from_callback(dum_context *context, int32_t cols, int32_t embedding_cols,
                                      dum_embed_fn embed, void *user, dum_encoder **out)
 {
@@ -62,20 +71,9 @@ dum_status dum_encoder_from_callback(dum_context *context, int32_t cols, int32_t
     DUMI_NOT_NULL(embed);
     DUMI_REQUIRE(cols >= 1 && embedding_cols >= 1, DUM_ERR_SHAPE,
                  "cols is %d and embedding_cols is %d, expected 1 or more", cols, embedding_cols);
-    DUMI_TRY(create(context, DUMI_CALLBACK, out));
+    DUMI_TRY(dumi_encoder_create_lacking(context, cols, embedding_cols, out));
     (*out)->embed = embed;
     (*out)->user = user;
-    (*out)->cols = cols;
-    (*out)->embedding_cols = embedding_cols;
-    return DUM_OK;
-}
-
-dum_status dumi_encoder_create_lacking(dum_context *context, int32_t cols, int32_t embedding_cols,
-                                       dum_encoder **out)
-{
-    DUMI_TRY(create(context, DUMI_CALLBACK, out));
-    (*out)->cols = cols;
-    (*out)->embedding_cols = embedding_cols;
     return DUM_OK;
 }
 

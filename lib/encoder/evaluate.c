@@ -15,23 +15,14 @@ typedef struct {
     float *embeddings;
 } part;
 
-static dum_status check_labels(part *p, const char *name)
-{
-    for (int64_t i = 0; i < p->rows; i++) {
-        DUMI_REQUIRE(p->labels[i] >= 0 && p->labels[i] < 65536, DUM_ERR_ARGUMENT,
-                     "%s_labels[%lld] is %d, expected 0 to 65535", name, (long long)i, p->labels[i]);
-        p->classes = p->labels[i] >= p->classes ? p->labels[i] + 1 : p->classes;
-    }
-    return DUM_OK;
-}
-
 static dum_status load(const dum_encoder *encoder, const char *name, const dum_dataset *data,
                        const int32_t *labels, part *p)
 {
     *p = (part){
         .encoder = encoder, .context = encoder->context, .data = data, .labels = labels, .rows = data->rows};
-    DUMI_TRY(check_labels(p, name));
-    char have[32];
+    char have[32], argument[32];
+    snprintf(argument, sizeof argument, "%s_labels", name);
+    DUMI_TRY(dumi_labels_check(argument, labels, p->rows, &p->classes));
     snprintf(have, sizeof have, "%s has", name);
     DUMI_TRY(dumi_encoder_measure(encoder, have, data->cols, &p->cols));
     DUMI_TRY(DUMI_NEW(p->context, p->embeddings, (size_t)p->rows * (size_t)p->cols));

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * The training loop of encoders. */
-#define _POSIX_C_SOURCE 200809L
 #include "encoder/training.h"
 
 #include <math.h>
@@ -62,14 +61,9 @@ void dumi_training_average(const dumi_training *t, size_t count, double momentum
 static dum_status check_labels(const dumi_training *t, int32_t *classes)
 {
     const int32_t *labels = t->options->labels;
-    *classes = 0;
     DUMI_REQUIRE(labels != NULL, DUM_ERR_ARGUMENT,
                  "options.labels is NULL, objective supervised needs one a row");
-    for (int64_t i = 0; i < t->data->rows; i++) {
-        DUMI_REQUIRE(labels[i] >= 0 && labels[i] < 65536, DUM_ERR_ARGUMENT,
-                     "options.labels[%lld] is %d, expected 0 to 65535", (long long)i, labels[i]);
-        *classes = labels[i] >= *classes ? labels[i] + 1 : *classes;
-    }
+    DUMI_TRY(dumi_labels_check("options.labels", labels, t->data->rows, classes));
     DUMI_REQUIRE(*classes >= 2, DUM_ERR_ARGUMENT, "options.labels are all 0, expected two classes or more");
     return DUM_OK;
 }
@@ -102,9 +96,9 @@ static void plan(dumi_training *t)
 {
     const int64_t rows = t->data->rows;
     t->batch = (int32_t)(t->values[DUMI_E_BATCH] < (double)rows ? t->values[DUMI_E_BATCH] : (double)rows);
-    t->per_epoch = rows / t->batch;
-    const double epochs = t->values[DUMI_E_EPOCHS] * (double)t->per_epoch;
-    t->steps = (int64_t)(t->values[DUMI_E_STEPS] > 0 ? t->values[DUMI_E_STEPS] : fmin(epochs, 9e15));
+    t->pace.per_epoch = rows / t->batch;
+    const double epochs = t->values[DUMI_E_EPOCHS] * (double)t->pace.per_epoch;
+    t->pace.steps = (int64_t)(t->values[DUMI_E_STEPS] > 0 ? t->values[DUMI_E_STEPS] : fmin(epochs, 9e15));
     t->views = t->objective->views;
     t->run_views = t->objective->run_views;
     if (t->values[DUMI_E_ROTATION] != 0)
@@ -112,8 +106,6 @@ static void plan(dumi_training *t)
 }
 
 /* ---- Beginning ---------------------------------------------------------------------------- */
-
-enum { READ_ROWS = 256 };
 
 /* Mean and deviation of channels or columns, over all rows; checks them all. */
 static dum_status measure(const dumi_training *t, double *sum, double *squares)
@@ -231,7 +223,7 @@ static dum_status begin(dumi_training *t, const dumi_encoder_model *old)
 static double rate_at(const dumi_training *t)
 {
     const double rate = t->values[DUMI_E_RATE], step = (double)t->step;
-    const double warm = t->values[DUMI_E_WARMUP] * (double)t->per_epoch, steps = (double)t->steps;
+    const double warm = t->values[DUMI_E_WARMUP] * (double)t->pace.per_epoch, steps = (double)t->pace.steps;
     if (step < warm)
         return rate * (step + 1) / warm;
     if ((int32_t)t->values[DUMI_E_SCHEDULE] == 0 || steps <= warm)
@@ -257,7 +249,7 @@ static void follow_moments(const dumi_training *t)
 
 static dum_status one_step(dumi_training *t)
 {
-    const int64_t epoch = t->step / t->per_epoch, first = t->step % t->per_epoch * t->batch;
+    const int64_t epoch = t->step / t->pace.per_epoch, first = t->step % t->pace.per_epoch * t->batch;
     const bool frozen = t->run.first_unit > 0;
     for (int32_t i = 0; i < t->batch; i++)
         t->indices[i] =
@@ -276,46 +268,19 @@ static dum_status one_step(dumi_training *t)
     return t->objective->after != NULL ? t->objective->after(t) : DUM_OK;
 }
 
-/* True if the host or the clock wants to stop. */
-static bool report(const dumi_training *t, int64_t done)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const double seconds =
-        (double)(now.tv_sec - t->begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - t->begin.tv_nsec);
-    if (t->options->max_seconds > 0 && seconds >= t->options->max_seconds)
-        return true;
-    if (t->options->progress == NULL)
-        return false;
-    dum_progress progress;
-    DUM_INIT(progress);
-    progress.step = done;
-    progress.steps = t->steps;
-    progress.epoch = (done - 1) / t->per_epoch + 1;
-    progress.epochs = (t->steps - 1) / t->per_epoch + 1;
-    progress.loss = t->loss;
-    progress.seconds = seconds;
-    progress.seconds_left = seconds / (double)(done - t->begun) * (double)(t->steps - done);
-    return t->options->progress(t->options->progress_user, &progress) != 0;
-}
-
 static dum_status checkpoint(dumi_training *t, int64_t done, bool last)
 {
-    const dum_fit_options *o = t->options;
-    const int64_t every = t->per_epoch * (o->checkpoint_epochs > 0 ? o->checkpoint_epochs : 1);
-    if ((o->checkpoint_path == NULL && o->checkpoint == NULL) || (done % every != 0 && !last))
-        return DUM_OK;
-    return dumi_training_save(t);
+    return dumi_pace_keeps(&t->pace, t->options, done, last) ? dumi_training_save(t) : DUM_OK;
 }
 
 static dum_status train(dumi_training *t, bool *stopped)
 {
-    clock_gettime(CLOCK_MONOTONIC, &t->begin);
-    for (t->step = t->begun; t->step < t->steps && !*stopped;) {
+    dumi_pace_start(&t->pace);
+    for (t->step = t->pace.begun; t->step < t->pace.steps && !*stopped;) {
         DUMI_TRY(one_step(t));
         const int64_t done = ++t->step;
-        *stopped = report(t, done) && done < t->steps;
-        DUMI_TRY(checkpoint(t, done, *stopped || done == t->steps));
+        *stopped = dumi_pace_report(&t->pace, t->options, done, t->loss) && done < t->pace.steps;
+        DUMI_TRY(checkpoint(t, done, *stopped || done == t->pace.steps));
     }
     return DUM_OK;
 }

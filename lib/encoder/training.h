@@ -4,8 +4,7 @@
 #define DUMI_TRAINING_H
 
 #include "encoder/encoder.h"
-
-#include <time.h>
+#include "nn/pace.h"
 
 /* What an objective keeps from step to step, on the device: it goes into checkpoints. */
 typedef struct {
@@ -26,7 +25,8 @@ typedef struct dumi_training {
     const dum_fit_options *options;
     dumi_encoder_model *model;
     int32_t batch, views, run_views;
-    int64_t steps, per_epoch, begun, step;
+    dumi_pace pace;
+    int64_t step;
     int64_t *indices; /* of the batch's rows in the data */
     float *rows, *others,
         *inputs;    /* host: raw rows; rows that values are swapped with; views x batch, scaled */
@@ -42,7 +42,6 @@ typedef struct dumi_training {
     int32_t kept_count;
     double loss;
     int64_t right;
-    struct timespec begin;
 } dumi_training;
 
 /* An objective: how embeddings are judged. */

@@ -21,7 +21,7 @@ int32_t dumi_training_quarters(const dumi_training *t, int32_t row)
 {
     dumi_rng rng;
     dumi_rng_init(&rng, (uint64_t)t->values[DUMI_E_SEED] ^ (uint64_t)t->indices[row] << 20, DUMI_RNG_VIEW,
-                  QUARTERS + (uint32_t)(t->step / t->per_epoch));
+                  QUARTERS + (uint32_t)(t->step / t->pace.per_epoch));
     return (int32_t)dumi_rng_below(&rng, 4);
 }
 
@@ -80,7 +80,7 @@ static void view_task(void *argument, int64_t task, int32_t worker)
 {
     const dumi_training *t = argument;
     const int32_t number = (int32_t)(task / t->batch), row = (int32_t)(task % t->batch);
-    const uint32_t view = (uint32_t)(t->step / t->per_epoch) * DUMI_MOST_VIEWS + (uint32_t)number;
+    const uint32_t view = (uint32_t)(t->step / t->pace.per_epoch) * DUMI_MOST_VIEWS + (uint32_t)number;
     float *out = t->inputs + task * t->data->cols;
     if (!dumi_encoder_has_images(t->model)) {
         view_row(t, row, number, view, out);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The training loop. */
-#define _POSIX_C_SOURCE 200809L
 #include "head/checkpoint.h"
 #include "head/local.h"
+#include "nn/pace.h"
 
 #include <math.h>
-#include <time.h>
 
 typedef struct {
     dum_context *context;
@@ -16,8 +15,8 @@ typedef struct {
     dumi_stream *stream;
     dumi_head_model *model;
     bool poe, warm;
-    int32_t batch, real;             /* rows of a step; those of them that are rows of the data */
-    int64_t steps, per_epoch, begun; /* begun: steps that a checkpoint had behind it */
+    int32_t batch, real; /* rows of a step; those of them that are rows of the data */
+    dumi_pace pace;
     int64_t *indices;
     float *host, *host_s; /* raw rows; outputs */
     float *x, *between, *z, *s, *t, *d_s, *d_o;
@@ -25,15 +24,7 @@ typedef struct {
     dumi_optimiser optimiser;
     dumi_local local;
     double loss;
-    struct timespec begin;
 } training;
-
-static double seconds_since(const struct timespec *begin)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - begin->tv_sec) + 1e-9 * (double)(now.tv_nsec - begin->tv_nsec);
-}
 
 static dum_status check_data(const training *f)
 {
@@ -67,9 +58,9 @@ static void plan(training *f)
     if (!f->poe && f->options->pairs == NULL)
         explored = (int32_t)(f->values[DUMI_EXPLORE] * f->batch);
     f->real = f->batch - explored;
-    f->per_epoch = rows / f->real;
-    const double epochs = f->values[DUMI_EPOCHS] * (double)f->per_epoch;
-    f->steps = (int64_t)(f->values[DUMI_STEPS] > 0 ? f->values[DUMI_STEPS] : fmin(epochs, 9e15));
+    f->pace.per_epoch = rows / f->real;
+    const double epochs = f->values[DUMI_EPOCHS] * (double)f->pace.per_epoch;
+    f->pace.steps = (int64_t)(f->values[DUMI_STEPS] > 0 ? f->values[DUMI_STEPS] : fmin(epochs, 9e15));
 }
 
 static float *device(const training *f, size_t cols)
@@ -156,7 +147,7 @@ done:
 
 static dum_status load_batch(training *f, int64_t step)
 {
-    const int64_t epoch = step / f->per_epoch, first = step % f->per_epoch * f->real;
+    const int64_t epoch = step / f->pace.per_epoch, first = step % f->pace.per_epoch * f->real;
     for (int32_t i = 0; i < f->real; i++)
         f->indices[i] = (int64_t)dumi_permute((uint64_t)f->data->rows, (uint64_t)(first + i),
                                               (uint64_t)f->values[DUMI_SEED], DUMI_RNG_ORDER, (uint32_t)epoch);
@@ -239,7 +230,7 @@ static double rate_at(const training *f, int64_t step)
     const double rate = f->values[DUMI_RATE];
     if ((int32_t)f->values[DUMI_SCHEDULE] == DUMI_CONSTANT)
         return rate;
-    return rate * 0.5 * (1 + cos(3.141592653589793 * (double)step / (double)f->steps));
+    return rate * 0.5 * (1 + cos(3.141592653589793 * (double)step / (double)f->pace.steps));
 }
 
 static dum_status one_step(training *f, int64_t step)
@@ -255,53 +246,31 @@ static dum_status one_step(training *f, int64_t step)
     return backward(f, rate_at(f, step));
 }
 
-/* True if the host or the clock wants to stop. */
-static bool report(const training *f, int64_t done)
-{
-    const double seconds = seconds_since(&f->begin);
-    if (f->options->max_seconds > 0 && seconds >= f->options->max_seconds)
-        return true;
-    if (f->options->progress == NULL)
-        return false;
-    dum_progress progress;
-    DUM_INIT(progress);
-    progress.step = done;
-    progress.steps = f->steps;
-    progress.epoch = (done - 1) / f->per_epoch + 1;
-    progress.epochs = (f->steps - 1) / f->per_epoch + 1;
-    progress.loss = f->loss;
-    progress.seconds = seconds;
-    progress.seconds_left = seconds / (double)(done - f->begun) * (double)(f->steps - done);
-    return f->options->progress(f->options->progress_user, &progress) != 0;
-}
-
 static dum_status checkpoint(training *f, int64_t done, bool last)
 {
-    const dum_fit_options *o = f->options;
-    const int64_t every = f->per_epoch * (o->checkpoint_epochs > 0 ? o->checkpoint_epochs : 1);
-    if ((o->checkpoint_path == NULL && o->checkpoint == NULL) || (done % every != 0 && !last))
+    if (!dumi_pace_keeps(&f->pace, f->options, done, last))
         return DUM_OK;
     const dumi_checkpoint c = {f->context, f->stream, f->values, f->model, &f->optimiser, f->data->rows, done};
-    return dumi_checkpoint_save(&c, o);
+    return dumi_checkpoint_save(&c, f->options);
 }
 
 static dum_status resume(training *f)
 {
     dumi_checkpoint c = {f->context, f->stream, f->values, f->model, &f->optimiser, f->data->rows, 0};
     DUMI_TRY(dumi_checkpoint_resume(&c, f->options));
-    DUMI_REQUIRE(c.step <= f->steps, DUM_ERR_FORMAT, "the checkpoint is at step %lld of %lld",
-                 (long long)c.step, (long long)f->steps);
-    f->begun = c.step;
+    DUMI_REQUIRE(c.step <= f->pace.steps, DUM_ERR_FORMAT, "the checkpoint is at step %lld of %lld",
+                 (long long)c.step, (long long)f->pace.steps);
+    f->pace.begun = c.step;
     return DUM_OK;
 }
 
 static dum_status train(training *f, bool *stopped)
 {
-    clock_gettime(CLOCK_MONOTONIC, &f->begin);
-    for (int64_t step = f->begun; step < f->steps && !*stopped; step++) {
+    dumi_pace_start(&f->pace);
+    for (int64_t step = f->pace.begun; step < f->pace.steps && !*stopped; step++) {
         DUMI_TRY(one_step(f, step));
-        *stopped = report(f, step + 1) && step + 1 < f->steps;
-        DUMI_TRY(checkpoint(f, step + 1, *stopped || step + 1 == f->steps));
+        *stopped = dumi_pace_report(&f->pace, f->options, step + 1, f->loss) && step + 1 < f->pace.steps;
+        DUMI_TRY(checkpoint(f, step + 1, *stopped || step + 1 == f->pace.steps));
     }
     return DUM_OK;
 }

@@ -265,10 +265,8 @@ static dum_status check_labels(const dumi_scorer_kind *kind, const dum_dataset *
 {
     DUMI_REQUIRE(labels == NULL || kind->labels, DUM_ERR_ARGUMENT,
                  "options.labels is for encoders, scorers mds and flow; scorer %s takes none", kind->name);
-    for (int64_t i = 0; i < data->rows && labels != NULL; i++)
-        DUMI_REQUIRE(labels[i] >= 0 && labels[i] < 65536, DUM_ERR_ARGUMENT,
-                     "options.labels[%lld] is %d, expected 0 to 65535", (long long)i, labels[i]);
-    return DUM_OK;
+    int32_t classes;
+    return labels != NULL ? dumi_labels_check("options.labels", labels, data->rows, &classes) : DUM_OK;
 }
 
 /* Labels of the rows of a part, in their order. */
