@@ -100,6 +100,7 @@ static int store_number(const char *name, const char *value, arguments *a)
         {"--columns", "a whole number from 1 to 10000", 1, 10000, &a->columns, NULL},
         {"--scale", "a whole number from 1 to 64", 1, 64, &a->scale, NULL},
         {"--neighbours", "a whole number from 1 to 1000000", 1, 1e6, &a->neighbours, NULL},
+        {"--streams", "a whole number from 1 to 1000000", 1, 1e6, &a->streams, NULL},
         {"--views", "a whole number from 2 to 10000", 2, 10000, &a->views, NULL},
         {"--row", "a whole number from 0 to 2147483647", 0, 2147483647, &a->row, NULL},
         {"--port", "a whole number from 0 to 65535", 0, 65535, &a->port, NULL},
@@ -127,6 +128,12 @@ static int store(const char *name, const char *value, arguments *a)
 {
     if (strcmp(name, "--out") == 0 && a->out_count < MAX_FILES)
         a->outs[a->out_count++] = value;
+    if (strcmp(name, "--delays") == 0) {
+        if (a->delay_count == MAX_FILES)
+            return usage("--delays %s: expected three files at most", value);
+        a->delays[a->delay_count++] = value;
+        return TOOL_OK;
+    }
     if (store_text(name, value, a))
         return TOOL_OK;
     if (strcmp(name, "--set") == 0) {

@@ -48,6 +48,7 @@ static const command commands[] = {
      "               [--seed N] [--threads N] [--backend NAME]"},
     {"noise", command_noise,
      "m.dum HELD_OUT_A.npy HELD_OUT_B.npy --out FILE.md|.json|.svg... [--seed N] [--threads N]\n"
+     "               [--delays FILE.md|.json|.svg... [--streams N] [--set name=value]...]\n"
      "               [--backend NAME]"},
     {"corrupt", command_corrupt,
      "IN.npy --out OUT.npy --corruption NAME --severity N [--seed N] [--threads N]"},
@@ -85,7 +86,9 @@ static const char notes[] =
     "class, and of N random views of image I. FOLDER is new or empty.\n"
     "noise: are the corruptions of images noticed? t-tests and AUROC of A, corrupted, against A; B is the row "
     "without.\n"
-    "Up to three --out: tables, numbers, picture.\n"
+    "Up to three --out: tables, numbers, picture. --delays: how many rows until a monitor, with the options of "
+    "--set,\n"
+    "raises the alarm, over N streams (100).\n"
     "corrupt, sheet: images are uint8, N x H x W or N x H x W x C; docs/images.md has the corruptions. "
     "Severity: 1\n"
     "to 5. --columns: images side by side (10); --scale: pixels a pixel (1).\n"

@@ -10,29 +10,21 @@
 
 /* ---- Measuring ---------------------------------------------------------------------------- */
 
-/* Pixels and scores of one corruption; scores of all severities one after the other. */
+/* Pixels. */
 typedef struct {
     float *clean, *spoilt;
-    double *scores;
 } scratch;
 
 static int make_scratch(const noise *n, scratch *s)
 {
     const size_t count = (size_t)(n->a.rows * image_size(&n->a));
     s->clean = malloc(2 * count * sizeof *s->clean);
-    s->scores = malloc(SEVERITIES * (size_t)n->a.rows * sizeof *s->scores);
-    if (s->clean == NULL || s->scores == NULL)
+    if (s->clean == NULL)
         return fail("out of memory");
     s->spoilt = s->clean + count;
     for (size_t i = 0; i < count; i++)
         s->clean[i] = n->a.pixels[i];
     return TOOL_OK;
-}
-
-static void free_scratch(scratch *s)
-{
-    free(s->clean);
-    free(s->scores);
 }
 
 /* Rounded, as images are stored: else it would be the fractions that are noticed. */
@@ -62,27 +54,27 @@ static void show(const noise *n, const char *name, int32_t severity, int32_t don
 static int measure_row(noise *n, const scratch *s, int32_t index, uint64_t seed)
 {
     noise_row *row = &n->rows[index];
+    double *all = n->scores + (int64_t)index * SEVERITIES * n->a.rows;
     int status = TOOL_OK;
     row->name = dum_corruption_name(index);
     for (int32_t k = 0; k < SEVERITIES && status == TOOL_OK; k++) {
-        double *scores = s->scores + k * n->a.rows;
+        double *scores = all + k * n->a.rows;
         status = score_corrupted(n, s, row->name, k + 1, seed, scores);
         if (status == TOOL_OK)
             status = compare_scores(n->clean, n->a.rows, scores, n->a.rows, &row->severity[k]);
         show(n, row->name, k + 1, SEVERITIES * index + k + 1);
     }
     if (status == TOOL_OK)
-        status = compare_scores(n->clean, n->a.rows, s->scores, SEVERITIES * n->a.rows, &row->all);
+        status = compare_scores(n->clean, n->a.rows, all, SEVERITIES * n->a.rows, &row->all);
     return status;
 }
 
 static int measure_none(noise *n)
 {
     n->clean = score_images(&n->model, &n->a, n->args->files[1]);
-    double *second = n->clean != NULL ? score_images(&n->model, &n->b, n->args->files[2]) : NULL;
+    n->second = n->clean != NULL ? score_images(&n->model, &n->b, n->args->files[2]) : NULL;
     const int status =
-        second != NULL ? compare_scores(n->clean, n->a.rows, second, n->b.rows, &n->none) : TOOL_FAILED;
-    free(second);
+        n->second != NULL ? compare_scores(n->clean, n->a.rows, n->second, n->b.rows, &n->none) : TOOL_FAILED;
     for (int64_t i = 0; i < n->a.rows && status == TOOL_OK; i++)
         n->clean_mean += n->clean[i] / (double)n->a.rows;
     return status;
@@ -93,22 +85,52 @@ static int measure(noise *n, uint64_t seed)
     scratch s = {0};
     n->count = dum_corruption_count() < MOST_CORRUPTIONS ? dum_corruption_count() : MOST_CORRUPTIONS;
     int status = measure_none(n);
+    n->scores = malloc((size_t)(SEVERITIES * n->count * n->a.rows) * sizeof *n->scores);
+    if (status == TOOL_OK && n->scores == NULL)
+        status = fail("out of memory");
     if (status == TOOL_OK)
         status = make_scratch(n, &s);
     for (int32_t i = 0; i < n->count && status == TOOL_OK; i++)
         status = measure_row(n, &s, i, seed);
-    free_scratch(&s);
+    free(s.clean);
+    if (status == TOOL_OK && n->args->delay_count > 0)
+        status = measure_delays(n, seed);
     return status;
 }
 
 /* ---- The command -------------------------------------------------------------------------- */
 
-static put_fn form_of(const char *path)
+enum { FORMS = 3 };
+
+static const char *const endings[FORMS] = {".md", ".json", ".svg"};
+static const put_fn noise_forms[FORMS] = {put_noise_markdown, put_noise_json, put_noise_svg};
+static const put_fn delay_forms[FORMS] = {put_delays_markdown, put_delays_json, put_delays_svg};
+
+/* FORMS: none. */
+static int32_t form_of(const char *path)
 {
-    return has_ending(path, ".md")     ? put_noise_markdown
-           : has_ending(path, ".json") ? put_noise_json
-           : has_ending(path, ".svg")  ? put_noise_svg
-                                       : NULL;
+    int32_t form = 0;
+    while (form < FORMS && !has_ending(path, endings[form]))
+        form++;
+    return form;
+}
+
+static int check_outputs(const char *name, const char *const *paths, int32_t count)
+{
+    int status = TOOL_OK;
+    for (int32_t i = 0; i < count && status == TOOL_OK; i++)
+        status = form_of(paths[i]) < FORMS
+                     ? check_model_path(paths[i])
+                     : bad_value(name, paths[i], "a name that ends in .md, .json or .svg");
+    return status;
+}
+
+static int write_outputs(const noise *n, const char *const *paths, int32_t count, const put_fn *forms)
+{
+    int status = TOOL_OK;
+    for (int32_t i = 0; i < count && status == TOOL_OK; i++)
+        status = write_output(paths[i], forms[form_of(paths[i])], n);
+    return status;
 }
 
 static int check_arguments(const arguments *args, uint64_t *seed)
@@ -117,14 +139,16 @@ static int check_arguments(const arguments *args, uint64_t *seed)
     int status = TOOL_OK;
     for (int i = 0; i < 3 && status == TOOL_OK; i++)
         status = require_argument(args->files[i], names[i]);
-    if (status == TOOL_OK)
+    if (status == TOOL_OK && args->delay_count == 0)
         status = require_argument(args->out, "--out");
-    for (int32_t i = 0; i < args->out_count && status == TOOL_OK; i++) {
-        if (form_of(args->outs[i]) == NULL)
-            status = bad_value("--out", args->outs[i], "a name that ends in .md, .json or .svg");
-        else
-            status = check_model_path(args->outs[i]);
-    }
+    if (status == TOOL_OK)
+        status = check_outputs("--out", args->outs, args->out_count);
+    if (status == TOOL_OK)
+        status = check_outputs("--delays", args->delays, args->delay_count);
+    if (status == TOOL_OK && is_set(args, "test"))
+        status = bad_value("--set", "test=...", "the options that the tests share: --delays has three tests");
+    if (status == TOOL_OK && args->setting_count > 0)
+        status = require_argument(args->delays[0], "--delays, which --set is for,");
     if (status == TOOL_OK)
         status = parse_seed(args->seed, seed);
     return status;
@@ -146,7 +170,8 @@ static int load(noise *n)
 
 int command_noise(int argc, char **argv)
 {
-    static const char *const accepted[] = {"--out", "--seed", "--threads", "--backend", "--quiet", NULL};
+    static const char *const accepted[] = {"--out",     "--delays",  "--streams", "--set", "--seed",
+                                           "--threads", "--backend", "--quiet",   NULL};
     arguments args;
     uint64_t seed;
     int status = parse_arguments(argc, argv, accepted, 3, &args);
@@ -154,15 +179,21 @@ int command_noise(int argc, char **argv)
         status = check_arguments(&args, &seed);
     if (status != TOOL_OK)
         return status;
+    if (args.streams == 0)
+        args.streams = 100;
     noise n = {.args = &args};
     status = load(&n);
     if (status == TOOL_OK)
         status = measure(&n, seed);
-    for (int32_t i = 0; i < args.out_count && status == TOOL_OK; i++)
-        status = write_output(args.outs[i], form_of(args.outs[i]), &n);
+    if (status == TOOL_OK)
+        status = write_outputs(&n, args.outs, args.out_count, noise_forms);
+    if (status == TOOL_OK)
+        status = write_outputs(&n, args.delays, args.delay_count, delay_forms);
     free_images(&n.a);
     free_images(&n.b);
     free(n.clean);
+    free(n.second);
+    free(n.scores);
     close_image_model(&n.model);
     return finish_output(status);
 }

@@ -115,6 +115,94 @@ void put_noise_json(FILE *file, const void *what)
     fputs("\n ]}\n", file);
 }
 
+/* ---- Delays ------------------------------------------------------------------------------- */
+
+static void put_rows(FILE *file, double rows, const char *end)
+{
+    if (isfinite(rows))
+        fprintf(file, "%.0f%s", rows, end);
+    else
+        fprintf(file, "-%s", end);
+}
+
+static void put_delay(FILE *file, const delay *d)
+{
+    put_rows(file, d->median, isfinite(d->median) ? ", " : " |");
+    if (isfinite(d->median))
+        put_rows(file, d->quantile_90, " |");
+}
+
+static int64_t delay_streams(const noise *n)
+{
+    return (int64_t)n->args->streams * DELAY_TESTS * (SEVERITIES * n->count + 1);
+}
+
+void put_delays_markdown(FILE *file, const void *what)
+{
+    const noise *n = what;
+    fputs("Model ", file);
+    put_name(file, n->args->file);
+    fprintf(
+        file,
+        ": rows from the corruption to the alarm, median and 90 %% quantile of %d streams (-: not within %d "
+        "rows). none: from images of ",
+        n->args->streams, DELAY_AFTER);
+    put_name(file, n->args->files[1]);
+    fputs(" to those of ", file);
+    put_name(file, n->args->files[2]);
+    fprintf(file, ". False alarms in the %d clean rows before, in all %lld streams: %lld.\n", DELAY_BEFORE,
+            (long long)delay_streams(n), (long long)n->false_alarms);
+    for (int32_t t = 0; t < DELAY_TESTS; t++) {
+        fprintf(file, "\n| %s | severity 1 | 2 | 3 | 4 | 5 |\n|---|---|---|---|---|---|\n| none | ",
+                delay_tests[t]);
+        put_delay(file, &n->none_delays[t]);
+        fputs(" | | | |\n", file);
+        for (int32_t i = 0; i < n->count; i++) {
+            fprintf(file, "| %s |", n->rows[i].name);
+            for (int32_t k = 0; k < SEVERITIES; k++) {
+                fputc(' ', file);
+                put_delay(file, &n->rows[i].delays[k][t]);
+            }
+            fputc('\n', file);
+        }
+    }
+}
+
+static void put_delay_member(FILE *file, const delay *d)
+{
+    fprintf(file, "{\"found\": %d, ", d->found);
+    put_member(file, "median", d->median, ", ");
+    put_member(file, "quantile_90", d->quantile_90, "}");
+}
+
+void put_delays_json(FILE *file, const void *what)
+{
+    const noise *n = what;
+    fprintf(file,
+            "{\"streams\": %d, \"rows_before\": %d, \"rows_after\": %d, \"all_streams\": %lld, "
+            "\"false_alarms\": %lld,\n \"none\": {",
+            n->args->streams, DELAY_BEFORE, DELAY_AFTER, (long long)delay_streams(n),
+            (long long)n->false_alarms);
+    for (int32_t t = 0; t < DELAY_TESTS; t++) {
+        fprintf(file, "%s\"%s\": ", t > 0 ? ", " : "", delay_tests[t]);
+        put_delay_member(file, &n->none_delays[t]);
+    }
+    fputs("},\n \"corruptions\": [", file);
+    for (int32_t i = 0; i < n->count; i++) {
+        fprintf(file, "%s\n  {\"name\": \"%s\"", i > 0 ? "," : "", n->rows[i].name);
+        for (int32_t t = 0; t < DELAY_TESTS; t++) {
+            fprintf(file, ",\n   \"%s\": [", delay_tests[t]);
+            for (int32_t k = 0; k < SEVERITIES; k++) {
+                fputs(k > 0 ? ", " : "", file);
+                put_delay_member(file, &n->rows[i].delays[k][t]);
+            }
+            fputc(']', file);
+        }
+        fputc('}', file);
+    }
+    fputs("\n ]}\n", file);
+}
+
 /* ---- SVG ---------------------------------------------------------------------------------- */
 
 enum { WIDTH = 720, LEFT = 140, RIGHT = 20, TOP = 48, LINE = 24, BOTTOM = 40 };
@@ -157,6 +245,28 @@ static void put_scale(FILE *file, double least, int bottom)
             (LEFT + WIDTH - RIGHT) / 2, bottom + 34);
 }
 
+static void put_head(FILE *file, int width, int height, const char *title)
+{
+    fprintf(file,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\">\n<title>%s</title>\n"
+            "<style>\n%s</style>\n<rect class=\"back\" width=\"100%%\" height=\"100%%\"/>\n",
+            width, height, title, style);
+}
+
+static void put_label(FILE *file, const char *name, double y)
+{
+    fprintf(file, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", LEFT - 10, y + 4, name);
+}
+
+/* title: of the dot. */
+static void put_dot(FILE *file, double x, double y, int32_t severity, const char *title)
+{
+    fprintf(file,
+            "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill-opacity=\"%.2f\"><title>%s, severity %d"
+            "</title></circle>\n",
+            x, y, 0.2 * severity + 0.1, title, severity + 1);
+}
+
 static void put_legend(FILE *file)
 {
     fputs("<text x=\"140\" y=\"18\">severity</text>\n", file);
@@ -165,7 +275,6 @@ static void put_legend(FILE *file)
                 "<circle class=\"dot\" cx=\"%d\" cy=\"14\" r=\"5\" fill-opacity=\"%.2f\"/><text x=\"%d\" "
                 "y=\"18\">%d</text>\n",
                 205 + 40 * k, 0.2 * k + 0.1, 214 + 40 * k, k + 1);
-    fputs("<path class=\"all\" d=\"M420 6V22\"/><text x=\"428\" y=\"18\">all severities</text>\n", file);
 }
 
 static void put_mark(FILE *file, double x, double y)
@@ -175,13 +284,12 @@ static void put_mark(FILE *file, double x, double y)
 
 static void put_line(FILE *file, const noise_row *row, double least, double y)
 {
-    fprintf(file, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", LEFT - 10, y + 4, row->name);
-    for (int32_t k = 0; k < SEVERITIES; k++)
-        fprintf(
-            file,
-            "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill-opacity=\"%.2f\"><title>%s, severity "
-            "%d: %.3f</title></circle>\n",
-            at(least, row->severity[k].auroc), y, 0.2 * k + 0.1, row->name, k + 1, row->severity[k].auroc);
+    put_label(file, row->name, y);
+    for (int32_t k = 0; k < SEVERITIES; k++) {
+        char title[96];
+        snprintf(title, sizeof title, "%s: %.3f", row->name, row->severity[k].auroc);
+        put_dot(file, at(least, row->severity[k].auroc), y, k, title);
+    }
     put_mark(file, at(least, row->all.auroc), y);
 }
 
@@ -190,17 +298,66 @@ void put_noise_svg(FILE *file, const void *what)
     const noise *n = what;
     const double least = least_auroc(n);
     const int bottom = TOP + LINE * (n->count + 1);
-    fprintf(file,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\">\n<title>Which "
-            "corruptions of images are noticed</title>\n<style>\n%s</style>\n"
-            "<rect class=\"back\" width=\"100%%\" height=\"100%%\"/>\n",
-            WIDTH, bottom + BOTTOM, style);
+    put_head(file, WIDTH, bottom + BOTTOM, "Which corruptions of images are noticed");
     put_scale(file, least, bottom);
     put_legend(file);
+    fputs("<path class=\"all\" d=\"M420 6V22\"/><text x=\"428\" y=\"18\">all severities</text>\n", file);
     fprintf(file, "<text class=\"dim\" x=\"%d\" y=\"%d\" text-anchor=\"end\">none</text>\n", LEFT - 10,
             TOP + LINE / 2 + 4);
     put_mark(file, at(least, n->none.auroc), TOP + LINE / 2.0);
     for (int32_t i = 0; i < n->count; i++)
         put_line(file, &n->rows[i], least, TOP + LINE * (i + 1.5));
+    fputs("</svg>\n", file);
+}
+
+enum { PANEL = 260, GAP = 24, DECADES = 4 };
+
+/* Logarithmic, from one row to DELAY_AFTER; what was not found stands behind that. */
+static double delay_at(int32_t panel, double rows)
+{
+    const double left = LEFT + panel * (PANEL + GAP), width = PANEL - 44;
+    return isfinite(rows) ? left + log10(rows) / DECADES * width : left + PANEL - 8;
+}
+
+static void put_panel(FILE *file, int32_t panel, int bottom)
+{
+    fprintf(file, "<text x=\"%.1f\" y=\"%d\">%s</text>\n", delay_at(panel, 1), TOP - 14, delay_tests[panel]);
+    for (int decade = 0; decade <= DECADES; decade++) {
+        const double x = delay_at(panel, pow(10, decade));
+        fprintf(file,
+                "<path class=\"grid\" d=\"M%.1f %dV%d\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.0f"
+                "</text>\n",
+                x, TOP - 8, bottom, x, bottom + 16, pow(10, decade));
+    }
+    fprintf(file, "<text class=\"dim\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">-</text>\n",
+            delay_at(panel, INFINITY), bottom + 16);
+}
+
+void put_delays_svg(FILE *file, const void *what)
+{
+    const noise *n = what;
+    const int bottom = TOP + LINE * n->count, width = LEFT + DELAY_TESTS * (PANEL + GAP);
+    put_head(file, width, bottom + BOTTOM, "How soon corruptions raise the alarm");
+    put_legend(file);
+    for (int32_t t = 0; t < DELAY_TESTS; t++)
+        put_panel(file, t, bottom);
+    fprintf(file,
+            "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">rows from the change to the alarm, median (-: not "
+            "within %d)</text>\n",
+            (LEFT + width) / 2, bottom + 34, DELAY_AFTER);
+    for (int32_t i = 0; i < n->count; i++) {
+        const double y = TOP + LINE * (i + 0.5);
+        put_label(file, n->rows[i].name, y);
+        for (int32_t cell = 0; cell < SEVERITIES * DELAY_TESTS; cell++) {
+            const int32_t k = cell / DELAY_TESTS, t = cell % DELAY_TESTS;
+            const double rows = n->rows[i].delays[k][t].median;
+            char title[96];
+            if (isfinite(rows))
+                snprintf(title, sizeof title, "%s: %.0f", n->rows[i].name, rows);
+            else
+                snprintf(title, sizeof title, "%s: not found", n->rows[i].name);
+            put_dot(file, delay_at(t, rows), y, k, title);
+        }
+    }
     fputs("</svg>\n", file);
 }

@@ -27,7 +27,8 @@ typedef struct {
     const char *seed, *holdout, *corruption, *rows;
     const char *encoder, *kind, *output, *train, *train_labels, *test, *test_labels;
     const char *outs[MAX_FILES]; /* each --out, of which `out` is the last */
-    int32_t out_count, neighbours, views;
+    const char *delays[MAX_FILES];
+    int32_t out_count, delay_count, neighbours, views, streams;
     int32_t row; /* -1: not given */
     bool quiet, pvalue, resume, json;
     const char *files[MAX_FILES]; /* arguments without a name */
@@ -86,6 +87,8 @@ void close_inputs(inputs *in);
 /* The scores of all rows, to be freed; NULL after a message. */
 double *score_inputs(const arguments *args, const inputs *in);
 
+/* With the options of --set; destroyed by the caller after failure, too. */
+int create_monitor(const arguments *args, dum_context *context, dum_monitor **out);
 /* A monitor from --reference and --set. */
 int fit_monitor(const arguments *args, const inputs *in, dum_monitor **out);
 /* TOOL_FAILED after a message unless a monitor, which was loaded from --state, has the options of --set. */

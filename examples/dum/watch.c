@@ -80,9 +80,9 @@ static int set_option(dum_monitor *monitor, const char *setting)
     return status == DUM_OK ? TOOL_OK : fail_library("--set");
 }
 
-static int create_monitor(const arguments *args, const inputs *in, dum_monitor **out)
+int create_monitor(const arguments *args, dum_context *context, dum_monitor **out)
 {
-    int status = dum_monitor_create(in->context, out) == DUM_OK ? TOOL_OK : fail_library("monitor");
+    int status = dum_monitor_create(context, out) == DUM_OK ? TOOL_OK : fail_library("monitor");
     for (int32_t i = 0; i < args->setting_count && status == TOOL_OK; i++)
         status = set_option(*out, args->settings[i]);
     return status;
@@ -96,7 +96,7 @@ int fit_monitor(const arguments *args, const inputs *in, dum_monitor **out)
         return status;
     status = load_data(in->context, args->reference, args, &reference);
     if (status == TOOL_OK)
-        status = create_monitor(args, in, out);
+        status = create_monitor(args, in->context, out);
     if (status == TOOL_OK && dum_monitor_fit(*out, in->scorer, reference.dataset) != DUM_OK)
         status = fail_library(args->reference);
     free_data(&reference);
@@ -118,7 +118,7 @@ static bool same_option(const dum_monitor *a, const dum_monitor *b, const dum_pa
 int check_settings(const arguments *args, const inputs *in, const dum_monitor *monitor)
 {
     dum_monitor *wanted = NULL;
-    int status = create_monitor(args, in, &wanted);
+    int status = create_monitor(args, in->context, &wanted);
     for (int32_t i = 0; i < dum_monitor_param_count() && status == TOOL_OK; i++) {
         dum_param_info info;
         DUM_INIT(info);
