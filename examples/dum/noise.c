@@ -85,7 +85,7 @@ static int measure(noise *n, uint64_t seed)
     scratch s = {0};
     n->count = dum_corruption_count() < MOST_CORRUPTIONS ? dum_corruption_count() : MOST_CORRUPTIONS;
     int status = measure_none(n);
-    n->scores = malloc((size_t)(SEVERITIES * n->count * n->a.rows) * sizeof *n->scores);
+    n->scores = malloc((size_t)SEVERITIES * (size_t)n->count * (size_t)n->a.rows * sizeof *n->scores);
     if (status == TOOL_OK && n->scores == NULL)
         status = fail("out of memory");
     if (status == TOOL_OK)
@@ -106,20 +106,20 @@ static const char *const endings[FORMS] = {".md", ".json", ".svg"};
 static const put_fn noise_forms[FORMS] = {put_noise_markdown, put_noise_json, put_noise_svg};
 static const put_fn delay_forms[FORMS] = {put_delays_markdown, put_delays_json, put_delays_svg};
 
-/* FORMS: none. */
-static int32_t form_of(const char *path)
+/* NULL: none. */
+static put_fn form_of(const char *path, const put_fn *forms)
 {
-    int32_t form = 0;
-    while (form < FORMS && !has_ending(path, endings[form]))
-        form++;
-    return form;
+    for (int i = 0; i < FORMS; i++)
+        if (has_ending(path, endings[i]))
+            return forms[i];
+    return NULL;
 }
 
 static int check_outputs(const char *name, const char *const *paths, int32_t count)
 {
     int status = TOOL_OK;
     for (int32_t i = 0; i < count && status == TOOL_OK; i++)
-        status = form_of(paths[i]) < FORMS
+        status = form_of(paths[i], noise_forms) != NULL
                      ? check_model_path(paths[i])
                      : bad_value(name, paths[i], "a name that ends in .md, .json or .svg");
     return status;
@@ -129,7 +129,7 @@ static int write_outputs(const noise *n, const char *const *paths, int32_t count
 {
     int status = TOOL_OK;
     for (int32_t i = 0; i < count && status == TOOL_OK; i++)
-        status = write_output(paths[i], forms[form_of(paths[i])], n);
+        status = write_output(paths[i], form_of(paths[i], forms), n);
     return status;
 }
 
