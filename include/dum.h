@@ -414,12 +414,12 @@ DUM_API DUM_NODISCARD dum_status dum_encoder_embed_dataset(const dum_encoder *en
 /* Weights of others: a safetensors file with torchvision's names (conv1.weight, layer1.0.bn1.running_mean, fc.weight
  * ...; float32, or bfloat16 and float16, widened) into an encoder of kind resnet, whose options say depth, stem, units
  * and the size of the images. names: "torchvision" (pixels are normalised by ImageNet's mean and deviation) or "simclr"
- * (checkpoints of Chen et al. 2020 converted to PyTorch, which have the same names; pixels are divided by 255); a file
- * that dum_encoder_export made brings its own. A prefix that all names share ("module.", "backbone.") is passed over.
+ * (checkpoints of Chen et al. 2020 converted to PyTorch: v1 has the same names, v2 those of its modules' places,
+ * net.1.blocks.0.net.2.weight ...; pixels are divided by 255); a file that dum_encoder_export made brings its own. A prefix that all names share ("module.", "backbone.") is passed over.
  * Layers fc (logits) and projection come along where the file has them, and option objective is set to fit. On an error
  * the encoder is as it was, and the log has a line (DUM_LOG_IMPORT) for each tensor that is missing, unexpected or of
  * another shape.
- * Errors: ARGUMENT (names), UNSUPPORTED (a kind other than resnet), STATE (a scorer stands on it), SHAPE (options that
+ * Errors: ARGUMENT (names), UNSUPPORTED (a kind other than resnet; selective kernels), STATE (a scorer stands on it), SHAPE (options that
  * make no network), IO, FORMAT (no safetensors file; tensors that do not fit; NaN or infinity). */
 DUM_API DUM_NODISCARD dum_status dum_encoder_import(dum_encoder *encoder, const char *path, const char *names);
 /* The weights of a fitted encoder of kind resnet as a safetensors file by the same names, which PyTorch loads into

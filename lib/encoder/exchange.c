@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { NAME = 96, PARTS = 6 };
 
@@ -75,29 +76,81 @@ typedef struct {
     dum_encoder *encoder;
     const dumi_reader *reader;
     size_t prefix; /* bytes that all names share before the layer's */
+    bool second;   /* the names of SimCLR v2 */
     bool used[DUMI_MAX_TENSORS];
     int32_t missing, unexpected, misshapen;
     char first[NAME + 32];
 } import;
 
-static const char STEM[] = "conv1.weight";
-
-/* What comes before conv1.weight. */
-static dum_status find_prefix(import *in)
+/* Is `stem` the name of the first convolution, behind a prefix? */
+static bool find_stem(import *in, const char *stem)
 {
     const dumi_reader *r = in->reader;
     for (int32_t i = 0; i < r->tensors; i++) {
         const char *name = r->tensor[i].name;
-        const size_t length = strlen(name), wanted = strlen(STEM);
-        if (length < wanted || strcmp(name + (length - wanted), STEM) != 0 || strstr(name, "layer") != NULL)
+        const size_t length = strlen(name), wanted = strlen(stem);
+        if (length < wanted || strcmp(name + (length - wanted), stem) != 0 || strstr(name, "layer") != NULL ||
+            strstr(name, "blocks.") != NULL)
             continue;
         if (length == wanted || name[length - wanted - 1] == '.') {
             in->prefix = length - wanted;
-            return DUM_OK;
+            return true;
         }
     }
-    return dumi_fail(DUM_ERR_FORMAT,
-                     "the file has no tensor conv1.weight: not a ResNet by torchvision's names");
+    return false;
+}
+
+static dum_status find_prefix(import *in, bool simclr)
+{
+    if (find_stem(in, "conv1.weight"))
+        return DUM_OK;
+    in->second = simclr && find_stem(in, "net.0.0.weight");
+    DUMI_REQUIRE(in->second, DUM_ERR_FORMAT, "the file has no tensor conv1.weight%s: not a ResNet by %s names",
+                 simclr ? " or net.0.0.weight" : "", simclr ? "SimCLR's" : "torchvision's");
+    for (int32_t i = 0; i < in->reader->tensors; i++)
+        DUMI_REQUIRE(strstr(in->reader->tensor[i].name, "mixing_conv") == NULL, DUM_ERR_UNSUPPORTED,
+                     "tensor %.80s: selective kernels are not supported, expected a checkpoint with sk0",
+                     in->reader->tensor[i].name);
+    return DUM_OK;
+}
+
+/* Behind torchvision's `part` (conv2., downsample.1.), if the name begins with it. */
+static const char *after(const char *name, const char *part)
+{
+    const size_t length = strlen(part);
+    return strncmp(name, part, length) == 0 ? name + length : NULL;
+}
+
+/* From torchvision's names to those of SimCLR v2 (Chen et al. 2020b) as converted to PyTorch: modules by their place
+ * in a sequence, where an activation takes one, too. */
+static void rename_second(char *name)
+{
+    char old[NAME], at[NAME] = "net.0.";
+    const char *part = memcpy(old, name, NAME), *rest;
+    bool block = false;
+    if (after(old, "layer") != NULL) {
+        char *end;
+        const long stage = strtol(old + strlen("layer"), &end, 10), index = strtol(end + 1, &end, 10);
+        snprintf(at, sizeof at, "net.%ld.blocks.%ld.", stage, index);
+        part = end + 1;
+        block = true;
+    }
+    if ((rest = after(part, "downsample.0.")) != NULL)
+        snprintf(name, NAME, "%sprojection.shortcut.%s", at, rest);
+    else if ((rest = after(part, "downsample.1.")) != NULL)
+        snprintf(name, NAME, "%sprojection.bn.0.%s", at, rest);
+    else if ((rest = after(part, "conv")) != NULL)
+        snprintf(name, NAME, "%s%s%d%s", at, block ? "net." : "", 2 * (*rest - '1'), rest + 1);
+    else if ((rest = after(part, "bn")) != NULL)
+        snprintf(name, NAME, "%s%s%d.0%s", at, block ? "net." : "", 2 * (*rest - '1') + 1, rest + 1);
+}
+
+static int32_t places_in(const import *in, const dumi_encoder_model *m, const dumi_unit *u, place *out)
+{
+    const int32_t count = places_of(m, u, out);
+    for (int32_t k = 0; k < count && in->second; k++)
+        rename_second(out[k].name);
+    return count;
 }
 
 static int32_t find(const import *in, const char *name)
@@ -155,7 +208,7 @@ static dum_status check_all(import *in, const dumi_encoder_model *m)
 {
     place places[PARTS];
     for (int32_t i = 0; i < m->network.units; i++)
-        for (int32_t k = places_of(m, &m->network.unit[i], places); k > 0; k--)
+        for (int32_t k = places_in(in, m, &m->network.unit[i], places); k > 0; k--)
             check_place(in, &places[k - 1]);
     for (int32_t i = 0; i < in->reader->tensors; i++)
         if (!in->used[i] && !counts_batches(in->reader->tensor[i].name))
@@ -262,7 +315,7 @@ static dum_status make_model(import *in, double *values, bool simclr, dumi_encod
     DUMI_TRY(check_all(in, m));
     place places[PARTS];
     for (int32_t i = 0; i < m->network.units; i++)
-        for (int32_t k = places_of(m, &m->network.unit[i], places); k > 0; k--)
+        for (int32_t k = places_in(in, m, &m->network.unit[i], places); k > 0; k--)
             DUMI_TRY(copy_place(in, &places[k - 1]));
     set_scaling(in, m, simclr);
     return dumi_encoder_model_finish(m);
@@ -281,7 +334,7 @@ static dum_status import_bytes(dum_encoder *encoder, const unsigned char *bytes,
     memset(in, 0, sizeof *in);
     in->encoder = encoder;
     in->reader = reader;
-    DUMI_GO(find_prefix(in));
+    DUMI_GO(find_prefix(in, simclr));
     DUMI_GO(make_model(in, values, simclr, &model));
     dumi_encoder_model_destroy(encoder->model);
     encoder->model = model;

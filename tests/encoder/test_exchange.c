@@ -71,7 +71,38 @@ typedef struct {
     const char *prefix, *skip, *extra, *wider;
     float poison; /* into conv1.weight where not 0 */
     int half;     /* 1: values that half precision can hold; 2: in half precision */
+    bool second;  /* the names of SimCLR v2 */
 } variant;
+
+/* As a network of SimCLR v2 has its modules one after the other: convolution, batch norm with activation. */
+static void second_name(const char *name, char *out, size_t capacity)
+{
+    static const int blocks[] = {3, 4, 6, 3};
+    char theirs[64], ours[64];
+    for (int stage = 0; stage <= 4; stage++)
+        for (int block = 0; block < (stage > 0 ? blocks[stage - 1] : 1); block++)
+            for (int place = 0; place < (stage > 0 ? 8 : 2); place++) {
+                const int number = place / 2 + 1, is_norm = place % 2;
+                if (stage == 0) {
+                    snprintf(theirs, sizeof theirs, "%s1.", is_norm ? "bn" : "conv");
+                    snprintf(ours, sizeof ours, "net.0.%d.%s", place, is_norm ? "0." : "");
+                } else if (number == 4) {
+                    snprintf(theirs, sizeof theirs, "layer%d.%d.downsample.%d.", stage, block, is_norm);
+                    snprintf(ours, sizeof ours, "net.%d.blocks.%d.projection.%s", stage, block,
+                             is_norm ? "bn.0." : "shortcut.");
+                } else {
+                    snprintf(theirs, sizeof theirs, "layer%d.%d.%s%d.", stage, block, is_norm ? "bn" : "conv",
+                             number);
+                    snprintf(ours, sizeof ours, "net.%d.blocks.%d.net.%d.%s", stage, block, place,
+                             is_norm ? "0." : "");
+                }
+                if (strncmp(name, theirs, strlen(theirs)) == 0) {
+                    snprintf(out, capacity, "%s%s", ours, name + strlen(theirs));
+                    return;
+                }
+            }
+    snprintf(out, capacity, "%s", name);
+}
 
 static float *put(dumi_model_writer *writer, const variant *v, const char *name, int32_t rank,
                   const int64_t *shape, float *at)
@@ -105,8 +136,9 @@ static float *put(dumi_model_writer *writer, const variant *v, const char *name,
     memcpy(own, shape, (size_t)rank * sizeof *own);
     if (v->wider != NULL && strcmp(name, v->wider) == 0)
         own[0] -= 1;
-    char full[128];
-    snprintf(full, sizeof full, "%s%s", v->prefix, name);
+    char full[128], second[112];
+    second_name(name, second, sizeof second);
+    snprintf(full, sizeof full, "%s%s", v->prefix, v->second ? second : name);
     if (v->skip == NULL || strcmp(v->skip, name) != 0)
         ck_ok(v->half == 2 ? dumi_writer_shaped(writer, full,
                                                 norm && strstr(name, ".weight") != NULL ? DUMI_F16 : DUMI_BF16,
@@ -198,6 +230,35 @@ START_TEST(outputs_are_torchvisions)
 }
 END_TEST
 
+/* The same weights by v2's names are the same network. */
+START_TEST(second_simclr)
+{
+    dum_context *context = open_context();
+    dum_encoder *first = make(context, 50), *second = make(context, 50);
+    static float out[2][2048];
+    char name[112];
+    second_name("layer3.5.bn2.running_var", name, sizeof name); /* as in a file of r50_1x_sk0 */
+    ck_assert_str_eq(name, "net.3.blocks.5.net.3.0.running_var");
+    write_file(context, 50, &(variant){.prefix = ""});
+    ck_ok(dum_encoder_import(first, path, "simclr"));
+    write_file(context, 50, &(variant){.prefix = "resnet.", .second = true});
+    ck_fails(dum_encoder_import(second, path, "torchvision"), DUM_ERR_FORMAT, "no tensor conv1.weight");
+    ck_ok(dum_encoder_import(second, path, "simclr"));
+    ck_ok(dum_encoder_embed(first, images, 1, PIXELS, 0, out[0]));
+    ck_ok(dum_encoder_embed(second, images, 1, PIXELS, 0, out[1]));
+    ck_assert_mem_eq(out[0], out[1], sizeof out[0]);
+    write_file(context, 50, &(variant){.prefix = "", .second = true, .skip = "layer1.0.downsample.0.weight"});
+    ck_fails(dum_encoder_import(second, path, "simclr"), DUM_ERR_FORMAT,
+             "1 tensors missing, 0 unexpected, 0 mis-shaped; net.1.blocks.0.projection.shortcut.weight");
+    write_file(context, 50,
+               &(variant){.prefix = "", .second = true, .extra = "net.1.blocks.0.net.2.mixing_conv.0.weight"});
+    ck_fails(dum_encoder_import(second, path, "simclr"), DUM_ERR_UNSUPPORTED, "selective kernels");
+    dum_encoder_destroy(first);
+    dum_encoder_destroy(second);
+    dum_context_destroy(context);
+}
+END_TEST
+
 static void refuse(dum_context *context, dum_encoder *encoder, const variant *v, const char *text, int wanted)
 {
     write_file(context, 18, v);
@@ -272,6 +333,7 @@ int main(void)
     tcase_set_timeout(cases, 600);
     tcase_add_unchecked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, outputs_are_torchvisions, 0, 3);
+    tcase_add_test(cases, second_simclr);
     tcase_add_test(cases, files_that_do_not_fit);
     tcase_add_test(cases, half_precision_is_widened);
     suite_add_tcase(suite, cases);
