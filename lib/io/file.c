@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* flock */
 #include "io/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,19 +55,49 @@ static bool sync_file(const dumi_file_calls *calls, int file)
     return result == 0;
 }
 
-/* A name beside `path` that no other thread or process uses. */
+/* Is the open file still the one of that name, and nobody else's? */
+static bool is_own(int file, const char *name)
+{
+    struct stat opened, named;
+    return fstat(file, &opened) == 0 && lstat(name, &named) == 0 && S_ISREG(named.st_mode) &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino && named.st_nlink == 1 &&
+           named.st_uid == geteuid();
+}
+
+/* Locked against other threads and processes, and empty. Where files cannot be locked, only one that is new. */
+static bool take_over(int file, const char *name, bool is_new)
+{
+    int result;
+    do
+        result = flock(file, LOCK_EX | LOCK_NB);
+    while (result != 0 && errno == EINTR);
+    if (result != 0 && (errno == EWOULDBLOCK || !is_new))
+        return false;
+    return is_own(file, name) && ftruncate(file, 0) == 0;
+}
+
+/* A file beside `path` that nobody else uses: a new one, or one that was left by who was killed. */
 static int open_temporary(const dumi_file_calls *calls, const char *path, char *name, size_t capacity)
 {
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
-        const int length = snprintf(name, capacity, "%s.%ld-%u.tmp", path, (long)getpid(), attempt);
+        const int length = snprintf(name, capacity, "%s.%u.tmp", path, attempt);
         if (length < 0 || (size_t)length >= capacity) {
             errno = ENAMETOOLONG;
             return -1;
         }
-        const int file = calls->open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (file >= 0 || errno != EEXIST)
+        int file = calls->open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        const bool is_new = file >= 0;
+        if (!is_new && errno != EEXIST)
+            return -1;
+        if (!is_new)
+            file = calls->open(name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+        if (file < 0)
+            continue;
+        if (take_over(file, name, is_new))
             return file;
+        calls->close(file);
     }
+    errno = EEXIST;
     return -1;
 }
 

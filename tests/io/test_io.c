@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -658,16 +659,64 @@ START_TEST(interrupted_writes)
     dumi_free(context, bytes);
     calls.write = full_write;
     ck_fails(dumi_file_write(context, &calls, path, text, sizeof text), DUM_ERR_IO, strerror(ENOSPC));
+}
+END_TEST
 
-    /* A name that another process has taken is left alone. */
-    char taken[160];
-    snprintf(taken, sizeof taken, "%s.%ld-0.tmp", path, (long)getpid());
-    ck_ok(dumi_file_write(context, &dumi_file_system, taken, "other", 5));
-    ck_ok(dumi_file_write(context, &dumi_file_system, path, text, sizeof text));
-    ck_ok(dumi_file_read(context, taken, 5, &bytes, &size));
-    ck_assert_mem_eq(bytes, "other", 5);
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void check_text(const char *path, const char *text)
+{
+    unsigned char *bytes;
+    size_t size;
+    ck_ok(dumi_file_read(context, path, 1000, &bytes, &size));
+    ck_assert_uint_eq(size, strlen(text));
+    ck_assert_mem_eq(bytes, text, size);
     dumi_free(context, bytes);
-    ck_assert_int_eq(files_in_folder(), 2);
+}
+
+/* What a writer that was killed has left is taken over; what another writes, or what is not ours, is left alone. */
+START_TEST(temporary_files_of_others)
+{
+    char path[128], first[160], second[160];
+    strcpy(path, in_folder("model"));
+    snprintf(first, sizeof first, "%s.0.tmp", path);
+    snprintf(second, sizeof second, "%s.1.tmp", path);
+    write_text(first, "half of a longer file that somebody wrote");
+    ck_ok(dumi_file_write(context, &dumi_file_system, path, "new", 3));
+    check_text(path, "new");
+    ck_assert_int_eq(files_in_folder(), 1);
+
+    write_text(first, "other");
+    const int file = open(first, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(flock(file, LOCK_EX), 0);
+    ck_ok(dumi_file_write(context, &dumi_file_system, path, "newer", 5));
+    check_text(path, "newer");
+    check_text(first, "other");
+    close(file);
+    unlink(first);
+
+    ck_assert_int_eq(symlink(path, first), 0);
+    write_text(in_folder("linked"), "linked");
+    ck_assert_int_eq(link(in_folder("linked"), second), 0);
+    ck_ok(dumi_file_write(context, &dumi_file_system, path, "newest", 6));
+    check_text(path, "newest");
+    check_text(in_folder("linked"), "linked");
+    ck_assert_int_eq(files_in_folder(), 4);
+    unlink(first);
+    unlink(second);
+    if (geteuid() == 0) {
+        write_text(first, "of user 1");
+        ck_assert_int_eq(chown(first, 1, 1), 0);
+        ck_ok(dumi_file_write(context, &dumi_file_system, path, "last", 4));
+        check_text(first, "of user 1");
+        unlink(first);
+    }
 }
 END_TEST
 
@@ -923,6 +972,7 @@ int main(void)
     tcase_add_test(cases, nonfinite_tensor);
     tcase_add_test(cases, failing_writes);
     tcase_add_test(cases, interrupted_writes);
+    tcase_add_test(cases, temporary_files_of_others);
     tcase_add_test(cases, odd_paths);
     tcase_add_test(cases, npy_reads);
     tcase_add_test(cases, npy_refuses);
