@@ -157,46 +157,4 @@ done:
 
 /* ---- The public calls ---------------------------------------------------------------------- */
 
-dum_status dum_encoder_save(const dum_encoder *encoder, const char *path)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(path);
-    unsigned char *bytes;
-    size_t size;
-    DUMI_TRY(to_bytes(encoder, &bytes, &size));
-    return dumi_save_bytes(encoder->context, path, bytes, size);
-}
-
-dum_status dum_encoder_save_memory(const dum_encoder *encoder, void *buffer, size_t capacity, size_t *size)
-{
-    dumi_clear_error();
-    unsigned char *bytes;
-    size_t needed;
-    DUMI_NOT_NULL(size);
-    DUMI_TRY(to_bytes(encoder, &bytes, &needed));
-    return dumi_hand_out(encoder->context, bytes, needed, buffer, capacity, size);
-}
-
-dum_status dum_encoder_load(dum_context *context, const char *path, dum_encoder **out)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(out);
-    *out = NULL;
-    void *encoder;
-    DUMI_TRY(dumi_load_file(context, path, from_bytes, &encoder));
-    *out = encoder;
-    return DUM_OK;
-}
-
-dum_status dum_encoder_load_memory(dum_context *context, const void *buffer, size_t size, dum_encoder **out)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(out);
-    *out = NULL;
-    DUMI_NOT_NULL(context);
-    DUMI_NOT_NULL(buffer);
-    void *encoder;
-    DUMI_TRY(from_bytes(context, buffer, size, &encoder));
-    *out = encoder;
-    return DUM_OK;
-}
+DUMI_DEFINE_SAVING(encoder)

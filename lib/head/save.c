@@ -204,46 +204,4 @@ done:
     return status;
 }
 
-dum_status dum_head_save(const dum_head *head, const char *path)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(path);
-    unsigned char *bytes;
-    size_t size;
-    DUMI_TRY(to_bytes(head, &bytes, &size));
-    return dumi_save_bytes(head->context, path, bytes, size);
-}
-
-dum_status dum_head_save_memory(const dum_head *head, void *buffer, size_t capacity, size_t *size)
-{
-    dumi_clear_error();
-    unsigned char *bytes;
-    size_t needed;
-    DUMI_NOT_NULL(size);
-    DUMI_TRY(to_bytes(head, &bytes, &needed));
-    return dumi_hand_out(head->context, bytes, needed, buffer, capacity, size);
-}
-
-dum_status dum_head_load(dum_context *context, const char *path, dum_head **out)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(out);
-    *out = NULL;
-    void *head;
-    DUMI_TRY(dumi_load_file(context, path, from_bytes, &head));
-    *out = head;
-    return DUM_OK;
-}
-
-dum_status dum_head_load_memory(dum_context *context, const void *buffer, size_t size, dum_head **out)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(out);
-    *out = NULL;
-    DUMI_NOT_NULL(context);
-    DUMI_NOT_NULL(buffer);
-    void *head;
-    DUMI_TRY(from_bytes(context, buffer, size, &head));
-    *out = head;
-    return DUM_OK;
-}
+DUMI_DEFINE_SAVING(head)

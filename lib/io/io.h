@@ -51,6 +51,51 @@ dum_status dumi_load_file(dum_context *context, const char *path,
                           dum_status (*load)(dum_context *context, const void *bytes, size_t size, void **out),
                           void **out);
 
+/* The four public calls that save and load a handle, the same for each kind of it, by the file's own to_bytes and
+ * from_bytes. */
+#define DUMI_DEFINE_SAVING(kind)                                                                               \
+    dum_status dum_##kind##_save(const dum_##kind *kind, const char *path)                                     \
+    {                                                                                                          \
+        dumi_clear_error();                                                                                    \
+        DUMI_NOT_NULL(path);                                                                                   \
+        unsigned char *bytes;                                                                                  \
+        size_t size;                                                                                           \
+        DUMI_TRY(to_bytes(kind, &bytes, &size));                                                               \
+        return dumi_save_bytes(kind->context, path, bytes, size);                                              \
+    }                                                                                                          \
+    dum_status dum_##kind##_save_memory(const dum_##kind *kind, void *buffer, size_t capacity, size_t *size)   \
+    {                                                                                                          \
+        dumi_clear_error();                                                                                    \
+        DUMI_NOT_NULL(size);                                                                                   \
+        unsigned char *bytes;                                                                                  \
+        size_t needed;                                                                                         \
+        DUMI_TRY(to_bytes(kind, &bytes, &needed));                                                             \
+        return dumi_hand_out(kind->context, bytes, needed, buffer, capacity, size);                            \
+    }                                                                                                          \
+    dum_status dum_##kind##_load(dum_context *context, const char *path, dum_##kind **out)                     \
+    {                                                                                                          \
+        dumi_clear_error();                                                                                    \
+        DUMI_NOT_NULL(out);                                                                                    \
+        *out = NULL;                                                                                           \
+        void *loaded;                                                                                          \
+        DUMI_TRY(dumi_load_file(context, path, from_bytes, &loaded));                                          \
+        *out = loaded;                                                                                         \
+        return DUM_OK;                                                                                         \
+    }                                                                                                          \
+    dum_status dum_##kind##_load_memory(dum_context *context, const void *buffer, size_t size,                 \
+                                        dum_##kind **out)                                                      \
+    {                                                                                                          \
+        dumi_clear_error();                                                                                    \
+        DUMI_NOT_NULL(out);                                                                                    \
+        *out = NULL;                                                                                           \
+        DUMI_NOT_NULL(context);                                                                                \
+        DUMI_NOT_NULL(buffer);                                                                                 \
+        void *loaded;                                                                                          \
+        DUMI_TRY(from_bytes(context, buffer, size, &loaded));                                                  \
+        *out = loaded;                                                                                         \
+        return DUM_OK;                                                                                         \
+    }
+
 /* ---- Model container: a strict profile of safetensors ------------------------------------- */
 
 enum {

@@ -185,46 +185,4 @@ done:
     return status;
 }
 
-dum_status dum_monitor_save(const dum_monitor *monitor, const char *path)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(path);
-    unsigned char *bytes;
-    size_t size;
-    DUMI_TRY(to_bytes(monitor, &bytes, &size));
-    return dumi_save_bytes(monitor->context, path, bytes, size);
-}
-
-dum_status dum_monitor_save_memory(const dum_monitor *monitor, void *buffer, size_t capacity, size_t *size)
-{
-    dumi_clear_error();
-    unsigned char *bytes;
-    size_t needed;
-    DUMI_NOT_NULL(size);
-    DUMI_TRY(to_bytes(monitor, &bytes, &needed));
-    return dumi_hand_out(monitor->context, bytes, needed, buffer, capacity, size);
-}
-
-dum_status dum_monitor_load(dum_context *context, const char *path, dum_monitor **out)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(out);
-    *out = NULL;
-    void *monitor;
-    DUMI_TRY(dumi_load_file(context, path, from_bytes, &monitor));
-    *out = monitor;
-    return DUM_OK;
-}
-
-dum_status dum_monitor_load_memory(dum_context *context, const void *buffer, size_t size, dum_monitor **out)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(out);
-    *out = NULL;
-    DUMI_NOT_NULL(context);
-    DUMI_NOT_NULL(buffer);
-    void *monitor;
-    DUMI_TRY(from_bytes(context, buffer, size, &monitor));
-    *out = monitor;
-    return DUM_OK;
-}
+DUMI_DEFINE_SAVING(monitor)

@@ -180,46 +180,4 @@ static dum_status from_bytes(dum_context *context, const void *bytes, size_t siz
     return DUM_OK;
 }
 
-dum_status dum_scorer_save(const dum_scorer *scorer, const char *path)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(path);
-    unsigned char *bytes;
-    size_t size;
-    DUMI_TRY(to_bytes(scorer, &bytes, &size));
-    return dumi_save_bytes(scorer->context, path, bytes, size);
-}
-
-dum_status dum_scorer_save_memory(const dum_scorer *scorer, void *buffer, size_t capacity, size_t *size)
-{
-    dumi_clear_error();
-    unsigned char *bytes;
-    size_t needed;
-    DUMI_NOT_NULL(size);
-    DUMI_TRY(to_bytes(scorer, &bytes, &needed));
-    return dumi_hand_out(scorer->context, bytes, needed, buffer, capacity, size);
-}
-
-dum_status dum_scorer_load(dum_context *context, const char *path, dum_scorer **out)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(out);
-    *out = NULL;
-    void *scorer;
-    DUMI_TRY(dumi_load_file(context, path, from_bytes, &scorer));
-    *out = scorer;
-    return DUM_OK;
-}
-
-dum_status dum_scorer_load_memory(dum_context *context, const void *buffer, size_t size, dum_scorer **out)
-{
-    dumi_clear_error();
-    DUMI_NOT_NULL(out);
-    *out = NULL;
-    DUMI_NOT_NULL(context);
-    DUMI_NOT_NULL(buffer);
-    void *scorer;
-    DUMI_TRY(from_bytes(context, buffer, size, &scorer));
-    *out = scorer;
-    return DUM_OK;
-}
+DUMI_DEFINE_SAVING(scorer)
