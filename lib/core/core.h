@@ -140,6 +140,16 @@ typedef void (*dumi_task_fn)(void *argument, int64_t task, int32_t worker);
 void dumi_parallel(dum_context *context, int32_t threads, int64_t count, double operations, dumi_task_fn task,
                    void *argument);
 
+/* Asked every so often during long work; what it answers, other than DUM_OK, ends the work. */
+typedef struct {
+    dum_status (*ask)(const void *user, int64_t step, int64_t steps);
+    const void *user;
+} dumi_watch;
+
+/* The same in pieces of a tenth of a second or so, between which `watch` (NULL: none) is asked. */
+dum_status dumi_parallel_watched(dum_context *context, int32_t threads, int64_t count, double operations,
+                                 dumi_task_fn task, void *argument, const dumi_watch *watch);
+
 dum_status dumi_pool_create(dum_context *context);
 void dumi_pool_destroy(dum_context *context);
 /* Processors that this process may use: affinity, cgroup quota. At least 1. */

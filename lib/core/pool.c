@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "core/core.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,7 +14,7 @@
 enum { STACK_BYTES = 1 << 20, MAX_THREADS = 256 };
 
 /* Waking a thread costs tens of microseconds: less work than this (about 100 us) stays on one. */
-static const double PARALLEL_OPERATIONS = 2e6;
+static const double PARALLEL_OPERATIONS = 2e6, PIECE_OPERATIONS = 3e8;
 
 typedef struct {
     dumi_pool *pool;
@@ -195,6 +196,36 @@ void dumi_parallel(dum_context *context, int32_t threads, int64_t count, double 
     }
     run_job(pool, threads, count, task, argument);
     atomic_flag_clear_explicit(&pool->busy, memory_order_release);
+}
+
+typedef struct {
+    dumi_task_fn task;
+    void *argument;
+    int64_t first;
+} piece;
+
+static void run_piece(void *argument, int64_t task, int32_t worker)
+{
+    const piece *p = argument;
+    p->task(p->argument, p->first + task, worker);
+}
+
+dum_status dumi_parallel_watched(dum_context *context, int32_t threads, int64_t count, double operations,
+                                 dumi_task_fn task, void *argument, const dumi_watch *watch)
+{
+    if (watch == NULL) {
+        dumi_parallel(context, threads, count, operations, task, argument);
+        return DUM_OK;
+    }
+    const int64_t fitting = (int64_t)(PIECE_OPERATIONS * (double)count / fmax(operations, 1));
+    const int64_t each = fitting > threads ? fitting : threads;
+    piece p = {task, argument, 0};
+    for (; p.first < count; p.first += each) {
+        const int64_t tasks = count - p.first < each ? count - p.first : each;
+        DUMI_TRY(watch->ask(watch->user, p.first, count));
+        dumi_parallel(context, threads, tasks, operations * (double)tasks / (double)count, run_piece, &p);
+    }
+    return watch->ask(watch->user, count, count);
 }
 
 /* "max 100000" or "200000 100000": quota and period of cgroup version 2. */

@@ -65,7 +65,7 @@ static void strip_task(void *argument, int64_t task, int32_t worker)
 }
 
 dum_status dumi_covariance(dum_context *context, const float *rows, const int64_t *chosen, int64_t count,
-                           int32_t d, double *mean, double *covariance)
+                           int32_t d, double *mean, double *covariance, const dumi_watch *watch)
 {
     work w = {rows, chosen, count, d, mean, covariance, NULL};
     DUMI_TRY(DUMI_NEW(context, w.scratch, (size_t)context->threads * BATCH * (size_t)d));
@@ -74,15 +74,15 @@ dum_status dumi_covariance(dum_context *context, const float *rows, const int64_
         add_row(d, row_of(&w, i), mean);
     for (int32_t j = 0; j < d; j++)
         mean[j] /= (double)count;
-    dumi_parallel(context, context->threads, (d + STRIP - 1) / STRIP, 0.5 * (double)count * d * d, strip_task,
-                  &w);
+    const dum_status status = dumi_parallel_watched(context, context->threads, (d + STRIP - 1) / STRIP,
+                                                    0.5 * (double)count * d * d, strip_task, &w, watch);
     for (int64_t i = 0; i < d; i++)
         for (int64_t j = 0; j <= i; j++) {
             covariance[i * d + j] /= (double)count;
             covariance[j * d + i] = covariance[i * d + j];
         }
     dumi_free(context, w.scratch);
-    return DUM_OK;
+    return status;
 }
 
 double dumi_shrink(int32_t d, double rows, double fourth, double *covariance)

@@ -9,9 +9,9 @@
 dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vectors, double *values);
 
 /* Mean of rows (count x d; those of `chosen`, ascending, where not NULL) and the sum of squares and products of what is left of
- * each over `count` (d x d). The bits do not depend on the number of threads. */
+ * each over `count` (d x d). The bits do not depend on the number of threads. watch: NULL: none. */
 dum_status dumi_covariance(dum_context *context, const float *rows, const int64_t *chosen, int64_t count,
-                           int32_t d, double *mean, double *covariance);
+                           int32_t d, double *mean, double *covariance, const dumi_watch *watch);
 /* Shrinks a covariance of `rows` rows towards mu I (Ledoit & Wolf 2004, lemma 3.2 to 3.4), mu being its mean diagonal,
  * which is returned. `fourth`: the sum of the fourth powers of the lengths of the rows less their mean. */
 double dumi_shrink(int32_t d, double rows, double fourth, double *covariance);

@@ -61,7 +61,7 @@ static dum_status fit_parts(const dumi_fitting *f, int64_t *parts, double *roots
         parts[p] = d;
         for (int64_t i = 0; i < f->count; i++)
             memcpy(part + i * d, f->rows + i * f->cols + at, (size_t)d * sizeof *part);
-        DUMI_TRY(dumi_ellipsoid_fit(f->context, part, f->count, d, mean, roots));
+        DUMI_TRY(dumi_ellipsoid_fit(f, part, d, mean, roots));
         roots += (int64_t)d * d;
     }
     return DUM_OK;

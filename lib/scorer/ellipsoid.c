@@ -46,11 +46,12 @@ static double fourth_powers(const float *rows, int64_t count, int32_t d, const d
     return sum;
 }
 
-dum_status dumi_ellipsoid_fit(dum_context *context, const float *rows, int64_t count, int32_t d, double *mean,
-                              double *root)
+dum_status dumi_ellipsoid_fit(const dumi_fitting *f, const float *rows, int32_t d, double *mean, double *root)
 {
+    const dumi_watch watch = dumi_fitting_watch(f);
+    const int64_t count = f->count;
     double log_determinant;
-    DUMI_TRY(dumi_covariance(context, rows, NULL, count, d, mean, root));
+    DUMI_TRY(dumi_covariance(f->context, rows, NULL, count, d, mean, root, &watch));
     const double mu = dumi_shrink(d, (double)count, fourth_powers(rows, count, d, mean), root);
     if (mu > 0)
         dumi_cholesky_inverse(d, root, 1e-14, &log_determinant);

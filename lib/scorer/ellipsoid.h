@@ -18,10 +18,9 @@ extern const dumi_layout dumi_ellipsoid_layout;
 
 /* LIMIT for too many columns. */
 dum_status dumi_ellipsoid_create(const dumi_fitting *f, dumi_ellipsoid **out);
-/* Mean and root of rows (count x d) by a covariance that is shrunk (Ledoit & Wolf 2004). Rows that are all the same have
+/* Mean and root of f->count rows (x d) by a covariance that is shrunk (Ledoit & Wolf 2004). Rows that are all the same have
  * none: then the distance is the plain one. */
-dum_status dumi_ellipsoid_fit(dum_context *context, const float *rows, int64_t count, int32_t d, double *mean,
-                              double *root);
+dum_status dumi_ellipsoid_fit(const dumi_fitting *f, const float *rows, int32_t d, double *mean, double *root);
 /* The score of one row; x: d numbers of scratch. */
 double dumi_ellipsoid_distance(int32_t d, const double *mean, const double *root, const float *row, double *x);
 /* dumi_scorer_kind.row */

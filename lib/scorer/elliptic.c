@@ -113,7 +113,7 @@ static void choose_nearest(search *s, subset *to)
 static dum_status estimate(search *s, subset *from)
 {
     const dumi_fitting *f = s->f;
-    DUMI_TRY(dumi_covariance(f->context, f->rows, from->rows, from->count, f->cols, s->mean, s->root));
+    DUMI_TRY(dumi_covariance(f->context, f->rows, from->rows, from->count, f->cols, s->mean, s->root, NULL));
     from->rank = dumi_cholesky_inverse(f->cols, s->root, 1e-10, &from->log_determinant);
     return DUM_OK;
 }

@@ -122,7 +122,13 @@ static dum_status fit(dumi_fitting *f, void **state)
     h->cols = f->cols;
     h->bins = sizes[BIN_COUNT];
     counting c = {h, f};
-    dumi_parallel(f->context, f->context->threads, f->cols, 20.0 * (double)f->count * f->cols, count_task, &c);
+    const dumi_watch watch = dumi_fitting_watch(f);
+    const dum_status status = dumi_parallel_watched(f->context, f->context->threads, f->cols,
+                                                    20.0 * (double)f->count * f->cols, count_task, &c, &watch);
+    if (status != DUM_OK) {
+        dumi_state_destroy(h);
+        return status;
+    }
     return dumi_state_ready(f->values, h, state);
 }
 

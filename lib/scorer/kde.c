@@ -127,16 +127,18 @@ static dum_status set_means(const dumi_fitting *f, density *k)
     const int64_t parts = (f->count + PART - 1) / PART, width = k->head.sizes[WIDTH];
     averaging a = {f, k, NULL};
     DUMI_TRY(DUMI_NEW(f->context, a.sums, parts * width));
-    dumi_parallel(f->context, f->context->threads, parts, 2.0 * (double)f->count * (double)width * f->cols,
-                  average_task, &a);
-    for (int64_t i = 0; i < width; i++) {
+    const dumi_watch watch = dumi_fitting_watch(f);
+    const dum_status status =
+        dumi_parallel_watched(f->context, f->context->threads, parts,
+                              2.0 * (double)f->count * (double)width * f->cols, average_task, &a, &watch);
+    for (int64_t i = 0; i < width && status == DUM_OK; i++) {
         double sum = 0;
         for (int64_t p = 0; p < parts; p++)
             sum += a.sums[p * width + i];
         k->means[i] = (float)(sum / (double)f->count);
     }
     dumi_free(f->context, a.sums);
-    return DUM_OK;
+    return status;
 }
 
 /* Sets the centre, and *variance to the mean variance of the columns. */

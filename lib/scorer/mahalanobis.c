@@ -11,7 +11,7 @@ static dum_status fit(dumi_fitting *f, void **state)
 {
     dumi_ellipsoid *e;
     DUMI_TRY(dumi_ellipsoid_create(f, &e));
-    const dum_status status = dumi_ellipsoid_fit(f->context, f->rows, f->count, f->cols, e->mean, e->root);
+    const dum_status status = dumi_ellipsoid_fit(f, f->rows, f->cols, e->mean, e->root);
     if (status != DUM_OK) {
         dumi_state_destroy(e);
         return status;

@@ -78,7 +78,8 @@ static int32_t choose(const dumi_fitting *f, double *values)
 static dum_status decompose(const dumi_fitting *f, double *mean, double *covariance, double *vectors,
                             double *values)
 {
-    DUMI_TRY(dumi_covariance(f->context, f->rows, NULL, f->count, f->cols, mean, covariance));
+    const dumi_watch watch = dumi_fitting_watch(f);
+    DUMI_TRY(dumi_covariance(f->context, f->rows, NULL, f->count, f->cols, mean, covariance, &watch));
     return dumi_eigen(f->context, f->cols, covariance, vectors, values);
 }
 

@@ -22,10 +22,11 @@ dum_status dumi_rows_check_finite(const float *data, int64_t rows, int32_t cols,
 }
 
 /* All rows of a dataset, contiguous; out NULL: only looks at them. */
-static dum_status read_rows(dum_context *context, const dum_dataset *data, const dum_fit_options *options,
-                            float **out)
+static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, float **out)
 {
-    enum { READ_ROWS = 256 };
+    enum { READ_ROWS = 256, ASK_ROWS = 64 * READ_ROWS };
+    dum_context *context = f->context;
+    const dum_fit_options *options = f->options;
     DUMI_REQUIRE(options->pairs == NULL, DUM_ERR_ARGUMENT, "options.pairs is for scorer dum");
     DUMI_REQUIRE(options->checkpoint_path == NULL && options->checkpoint == NULL &&
                      options->resume_from == NULL,
@@ -36,6 +37,8 @@ static dum_status read_rows(dum_context *context, const dum_dataset *data, const
     dum_status status = DUM_OK;
     for (int64_t first = 0; first < data->rows; first += READ_ROWS) {
         int64_t indices[READ_ROWS];
+        if (first % ASK_ROWS == 0)
+            DUMI_GO(dumi_fitting_progress(f, 0, data->rows, 0));
         const int64_t count = data->rows - first < READ_ROWS ? data->rows - first : READ_ROWS;
         float *to = rows + (out != NULL ? first * data->cols : 0);
         for (int64_t i = 0; i < count; i++)
@@ -54,7 +57,9 @@ done:
 
 dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options)
 {
-    return read_rows(context, data, options, NULL);
+    dumi_fitting f = {.context = context, .options = options};
+    clock_gettime(CLOCK_MONOTONIC, &f.begin);
+    return read_rows(&f, data, NULL);
 }
 
 #define SCALING_PARAM(preset)                                                                                  \
@@ -178,7 +183,7 @@ dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, con
         memcpy(f.parts, output->parts, sizeof f.parts);
     }
     clock_gettime(CLOCK_MONOTONIC, &f.begin);
-    DUMI_TRY(read_rows(context, data, options, &f.rows));
+    DUMI_TRY(read_rows(&f, data, &f.rows));
     dum_status status = DUM_OK;
     if (kind->scales && values[DUMI_SCORER_SCALING] != SCALING_NONE) {
         DUMI_GO(DUMI_NEW(context, *scaling, 2 * (size_t)f.cols));
@@ -209,6 +214,16 @@ dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t st
         (options->progress != NULL && options->progress(options->progress_user, &progress) != 0) ||
         (options->max_seconds > 0 && seconds > options->max_seconds && step < steps);
     return stop ? dumi_fail(DUM_CANCELLED, "fit was stopped; the scorer is as it was before") : DUM_OK;
+}
+
+static dum_status ask(const void *user, int64_t step, int64_t steps)
+{
+    return dumi_fitting_progress(user, step, steps, 0);
+}
+
+dumi_watch dumi_fitting_watch(const dumi_fitting *f)
+{
+    return (dumi_watch){ask, f};
 }
 
 typedef struct {

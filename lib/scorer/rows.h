@@ -35,5 +35,7 @@ void dumi_rows_scale(const dumi_scorer_kind *kind, const double *values, const f
 /* Every so often during a long fit: tells the host, and says whether to go on. CANCELLED: it was stopped, and no
  * state comes of it. `what` the loss is up to the kind (0: there is none). */
 dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t steps, double loss);
+/* The same as what others ask. */
+dumi_watch dumi_fitting_watch(const dumi_fitting *f);
 
 #endif

@@ -85,10 +85,15 @@ static dum_status fit(dumi_fitting *f, void **state)
         dumi_state_destroy(t);
         return status;
     }
-    dumi_parallel(f->context, workers, f->cols, 20.0 * (double)f->count * f->cols, sort_task, &s);
+    const dumi_watch watch = dumi_fitting_watch(f);
+    const dum_status status = dumi_parallel_watched(f->context, workers, f->cols,
+                                                    20.0 * (double)f->count * f->cols, sort_task, &s, &watch);
     dumi_free(f->context, s.scratch);
-    *state = t;
-    return DUM_OK;
+    if (status == DUM_OK)
+        *state = t;
+    else
+        dumi_state_destroy(t);
+    return status;
 }
 
 /* How many are below x. Without a branch that depends on the values: the processor then works on several rows at

@@ -209,7 +209,8 @@ static int32_t components_of(const dumi_fitting *f, int32_t d)
 
 static dum_status build(const dumi_fitting *f, space *s, vim *v)
 {
-    DUMI_TRY(dumi_covariance(f->context, f->rows, NULL, f->count, f->cols, s->mean, s->covariance));
+    const dumi_watch watch = dumi_fitting_watch(f);
+    DUMI_TRY(dumi_covariance(f->context, f->rows, NULL, f->count, f->cols, s->mean, s->covariance, &watch));
     DUMI_TRY(find_layer(f->context, s));
     DUMI_TRY(find_origin(f->context, s, v->origin));
     DUMI_TRY(find_rest(f->context, s, components_of(f, s->d), v));

@@ -274,6 +274,56 @@ START_TEST(failing_allocations)
 }
 END_TEST
 
+typedef struct {
+    int calls, stop_at;
+} stopping;
+
+static int32_t stop_then(void *user, const dum_progress *progress)
+{
+    stopping *s = user;
+    ck_assert_int_ge(progress->step, 0);
+    ck_assert_int_le(progress->step, progress->steps);
+    return ++s->calls == s->stop_at;
+}
+
+/* Every kind asks; wherever it is told to stop, there is no leak, and what was fitted before still scores. */
+START_TEST(stopped_fits)
+{
+    if (is_left_out(_i))
+        return;
+    make_rows();
+    allocation_counter counter = {.left = -1};
+    dum_context *context = open_context("ref", 1, &counter);
+    dum_scorer *scorer = make_scorer(context, _i);
+    dum_dataset *dataset;
+    dum_fit_options options = classes_for(scorer);
+    stopping s = {0, 1};
+    double before[ROWS], scores[ROWS];
+    options.progress = stop_then;
+    options.progress_user = &s;
+    ck_ok(dum_dataset_from_memory(context, rows, ROWS, COLS, 0, &dataset));
+    dum_status status = dum_scorer_fit(scorer, dataset, &options);
+    ck_assert_int_eq(status, DUM_CANCELLED);
+    ck_assert_int_eq(s.calls, 1);
+    s = (stopping){0, 0};
+    ck_ok(dum_scorer_fit(scorer, dataset, &options));
+    const int asked = s.calls;
+    ck_ok(dum_scorer_score(scorer, rows, ROWS, COLS, 0, before));
+    for (int at = 1; at <= asked; at += 1 + asked / 12) {
+        s = (stopping){0, at};
+        status = dum_scorer_fit(scorer, dataset, &options);
+        ck_assert(status == DUM_CANCELLED || (status == DUM_OK && at == asked));
+        ck_ok(dum_scorer_score(scorer, rows, ROWS, COLS, 0, scores));
+        if (status == DUM_CANCELLED && strstr(dum_error_message(), "as it was before") != NULL)
+            ck_assert_mem_eq(scores, before, sizeof before);
+    }
+    dum_dataset_destroy(dataset);
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+    ck_assert_int_eq(counter.live, 0);
+}
+END_TEST
+
 /* But those that read what an encoder puts out. */
 START_TEST(ensembles_take_every_kind)
 {
@@ -303,6 +353,7 @@ int main(void)
     tcase_add_loop_test(cases, same_bits, 0, kinds);
     tcase_add_loop_test(cases, bad_input, 0, kinds);
     tcase_add_loop_test(cases, shares_and_thresholds, 0, kinds);
+    tcase_add_loop_test(cases, stopped_fits, 0, kinds);
     tcase_add_loop_test(cases, failing_allocations, 0, kinds);
     tcase_add_test(cases, ensembles_take_every_kind);
     suite_add_tcase(suite, cases);
