@@ -544,8 +544,8 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_set_encoder(dum_scorer *scorer, dum_
 /* Fits to a dataset; with option "holdout" > 0, that share of the rows is kept out of training and
  * calibrates the scorer (see dum_scorer_calibrate). A fit that is stopped leaves a kind that is trained in steps ("dum",
  * "autoencoder", "deepsvdd", "repen") fitted as far as it got, any other as it was; such a kind calls progress while it
- * reads the rows (step 0) and then some times a second. Kinds other than "dum" and "iforest" hold the rows in memory. Errors: as dum_head_fit; SHAPE (fewer rows than the kind needs); LIMIT (more
- * rows or columns than it takes). */
+ * reads the rows (step 0) and then some times a second. Kinds other than "dum" and "iforest" hold the rows in memory.
+ * Errors: as dum_head_fit; SHAPE (fewer rows than the kind needs); LIMIT (more rows or columns than it takes). */
 DUM_API DUM_NODISCARD dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data,
                                                 const dum_fit_options *options);
 
