@@ -3,17 +3,18 @@
 # DUM_DATA/images/cifar10_train, fits `dum` on its embeddings, and on cifar10_test ranks images and views by certainty
 # (Figures 1 to 3, docs/certainty.md) and looks whether corruptions are noticed (Table 1, docs/noise.md).
 #
-#   DUM_DATA=FOLDER examples/images.sh OUT [--epochs N] [--encoder FILE] [--certainty|--noise] [--threads N]
+#   DUM_DATA=FOLDER examples/images.sh OUT [--epochs N] [--encoder FILE] [--certainty|--noise] [--delays] [--threads N]
 #
 # OUT: a folder; what is there already is not made again, and a training that was stopped goes on. --epochs: 20.
-# --encoder: one that is trained already. --certainty, --noise: only this. DUM: the tool, if not build/examples/dum.
+# --encoder: one that is trained already. --certainty, --noise: only this. --delays: with the noise, how soon a
+# monitor would alarm (some minutes more). DUM: the tool, if not build/examples/dum.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 usage() {
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
-out='' epochs=20 encoder='' threads=0 certainty=yes noise=yes
+out='' epochs=20 encoder='' threads=0 certainty=yes noise=yes delays=no
 while [ $# -gt 0 ]; do
     case $1 in
     --epochs | --encoder | --threads)
@@ -23,6 +24,7 @@ while [ $# -gt 0 ]; do
         ;;
     --certainty) noise=no ;;
     --noise) certainty=no ;;
+    --delays) delays=yes ;;
     -*) usage ;;
     *)
         [ -z "$out" ] || usage
@@ -78,4 +80,7 @@ END
     "$dum" noise "$out/model.dum" "$out/a.npy" "$out/b.npy" --threads "$threads" \
         --out "$out/noise.md" --out "$out/noise.json" --out "$out/noise.svg"
     cat "$out/noise.md"
+    [ $delays = no ] ||
+        "$dum" noise "$out/model.dum" "$out/a.npy" "$out/b.npy" --threads "$threads" \
+            --delays "$out/delays.md" --delays "$out/delays.json" --delays "$out/delays.svg"
 fi
