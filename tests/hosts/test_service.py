@@ -24,9 +24,9 @@ def write_npy(path, rows):
 
 
 def ceiling():
-    """A sanitizer maps terabytes, and keeps what is freed."""
+    """Of memory that can be written, stacks included. A sanitizer maps terabytes, and keeps what is freed."""
     if not SANITIZED:
-        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        resource.setrlimit(resource.RLIMIT_DATA, (1 << 29, 1 << 29))
 
 
 def start(*arguments):
