@@ -41,7 +41,7 @@ for part in ${*:-gcc clang asan tsan lint python rust}; do
         ;;
     lint)
         build clang clang clang++
-        sources=$(git ls-files '*.c' '*.h' ':!tests/reference') # those are generated
+        sources=$(git ls-files '*.c' '*.h' '*.cpp' '*.hpp' ':!tests/reference') # those are generated
         # Other releases of the formatter break lines elsewhere.
         # shellcheck disable=SC2086
         case $(clang-format --version) in
@@ -49,7 +49,7 @@ for part in ${*:-gcc clang asan tsan lint python rust}; do
         *) echo "format: not checked, it is clang-format 14's" ;;
         esac
         # shellcheck disable=SC2046
-        clang-tidy -p "$folder/clang" --quiet $(git ls-files 'lib/*.c' 'examples/*.c')
+        clang-tidy -p "$folder/clang" --quiet $(git ls-files 'lib/*.c' 'examples/*.c' 'examples/*.cpp')
         ;;
     python)
         build gcc gcc g++

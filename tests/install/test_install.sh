@@ -43,5 +43,19 @@ run static-c $cc -std=c11 $flags "$scratch/consumer.c" $(pkg-config --cflags dum
 run static-cxx $cxx -std=c++17 $flags "$scratch/consumer.cpp" $(pkg-config --cflags dum) $static
 if ldd "$scratch/static-c" | grep -q libdum; then echo "the static program needs libdum.so"; exit 1; fi
 ldd "$scratch/shared-c" | grep -q libdum.so.0 || { echo "the soname is not libdum.so.0"; exit 1; }
+
+# What the README shows, by its own lines.
+python3 "$source/tests/install/readme.py" "$scratch/readme"
+cd "$scratch/readme"
+readme() {
+    build=$(sed "s|^$2 |$3 $flags -o service-$1 |" "build-$1.sh")
+    eval "$build"
+    LD_LIBRARY_PATH=$library "./service-$1"
+}
+from_c=$(readme c cc "$cc")
+from_cpp=$(readme cpp 'c++' "$cxx")
+echo "README: $from_c"
+[ "$from_c" = "$from_cpp" ] || { echo "in C++: $from_cpp"; exit 1; }
+
 PATH=$(dirname "$(find "$scratch/root" -path '*bin/dum')"):$PATH
 LD_LIBRARY_PATH=$library dum --version

@@ -34,7 +34,7 @@ wheel built-in --force-fallback-for=dum
 auditwheel repair -w "$folder/built-in/repaired" "$folder"/built-in/*.whl
 pip install -q --no-deps --force-reinstall "$folder"/built-in/repaired/*.whl
 mypy
-mypy --strict tests/hints.py
+mypy --strict tests/hints.py examples/*.py
 ruff check .
 ruff format --check .
 DUM_TOOL=$build/examples/dum PYTHONMALLOC=debug pytest -q

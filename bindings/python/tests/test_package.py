@@ -48,6 +48,14 @@ def test_pages(page, tmp_path, monkeypatch):
     exec(compile(code, page, "exec"), {})  # noqa: S102
 
 
+def test_readme(tmp_path):
+    """The lines of the library's README, with the library's own table."""
+    folder = tmp_path / "readme"
+    subprocess.run([sys.executable, ROOT / "tests/install/readme.py", folder], check=True)
+    done = subprocess.run([sys.executable, "service.py"], check=True, cwd=folder, capture_output=True, text=True)
+    assert re.fullmatch(r"-?[\d.]+ (un)?usual\n", done.stdout)
+
+
 def test_import_is_light():
     code = "import dum, sys; dum.Scorer('ecod'); assert 'sklearn' not in sys.modules; dum.KNN; dir(dum)"
     subprocess.run([sys.executable, "-c", code], check=True)

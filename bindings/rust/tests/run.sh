@@ -45,6 +45,11 @@ LD_LIBRARY_PATH=$library RUSTC_BOOTSTRAP=1 cargo test --offline --quiet --doc
 LD_LIBRARY_PATH=$library cargo run --offline --quiet --example threads
 LD_LIBRARY_PATH=$library cargo run --offline --quiet --example threads "$PWD/../../tests/golden/format-1-knn.dum" 3 0.1
 
+# What the README of the library shows.
+rm -rf "$folder/readme"
+python3 ../../tests/install/readme.py "$folder/readme"
+(cd "$folder/readme" && LD_LIBRARY_PATH=$library cargo run --offline --quiet)
+
 # libdum inside.
 DUM_STATIC=1 cargo build --offline --quiet --example threads
 if ldd "$CARGO_TARGET_DIR/debug/examples/threads" | grep libdum; then
