@@ -3,11 +3,12 @@
 """Fit and score of each detector beside scikit-learn's or PyOD's, on the same cores in one process.
 
   detectors.py --lib build/lib/libdum.so --data FOLDER [--sets skin,covertype,kdd1999,mnist] [--kinds knn,lof]
-               [--out docs/detector-speed.json] [--rows N]
+               [--out docs/detector-speed.json] [--rows N] [--only-row]
 
 FOLDER holds uci/ and adbench/. Prints for each pair: seconds of both, their ratio (peer over ours), and the same for one row
 at a time; every result is kept in --out, which a later run continues. Medians of three runs where a run is short. A peer that would
-take longer than --limit seconds by what it took for a tenth of the rows is left out. Needs NumPy, scikit-learn, PyOD."""
+take longer than --limit seconds by what it took for a tenth of the rows is left out. --only-row: one row at a time, of libdum; what else
+--out has stays. Needs NumPy, scikit-learn, PyOD."""
 import argparse
 import importlib
 import json
@@ -68,20 +69,26 @@ def median_time(action, most=3):
     return statistics.median(times), result
 
 
-def one_row(action, rows, most=200):
-    begin, done = time.perf_counter(), 0
-    while done < most and time.perf_counter() - begin < 2:
-        action(rows[done % len(rows):done % len(rows) + 1])
-        done += 1
-    return (time.perf_counter() - begin) / done
+def one_row(calls, most):
+    """Median seconds of a call."""
+    begin, times = time.perf_counter(), []
+    while len(times) < most and time.perf_counter() - begin < 2:
+        start = time.perf_counter()
+        calls[len(times) % len(calls)]()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def some(x):
+    return np.ascontiguousarray(x[:: max(1, len(x) // 100)])
 
 
 def compare(dum, kind, make, x, limit):
     ours, _ = median_time(lambda: dum.destroy(dum.fit(kind, x)))
     scorer = dum.fit(kind, x)
     our_scores, _ = median_time(lambda: dum.score(scorer, x))
-    rows = np.ascontiguousarray(x[:: max(1, len(x) // 100)])
-    result = {"rows": len(x), "cols": x.shape[1], "fit": ours, "score": our_scores, "row": one_row(lambda r: dum.score(scorer, r), rows, 5000)}
+    rows = some(x)
+    result = {"rows": len(x), "cols": x.shape[1], "fit": ours, "score": our_scores, "row": one_row(dum.score_one(scorer, rows), 5000)}
     dum.destroy(scorer)
     if make is None:
         return result
@@ -94,7 +101,7 @@ def compare(dum, kind, make, x, limit):
             return result
     peer_fit, model = median_time(lambda: make(x.shape[1]).fit(wide), 1)
     peer_score, _ = median_time(lambda: scores_of(model, wide), 1)
-    result |= {"peer_fit": peer_fit, "peer_score": peer_score, "peer_row": one_row(lambda r: scores_of(model, r), rows.astype(np.float64), 50)}
+    result |= {"peer_fit": peer_fit, "peer_score": peer_score, "peer_row": one_row([lambda row=row: scores_of(model, row) for row in rows.astype(np.float64)[:, None]], 50)}
     return result
 
 
@@ -107,6 +114,7 @@ def main():
     parser.add_argument("--out")
     parser.add_argument("--rows", type=int, default=1 << 40)
     parser.add_argument("--limit", type=float, default=300)
+    parser.add_argument("--only-row", action="store_true")
     options = parser.parse_args()
     dum = Dum(options.lib)
     out = pathlib.Path(options.out) if options.out else None
@@ -114,7 +122,12 @@ def main():
     for kind in options.kinds.split(",") if options.kinds else [k for k in dum.kinds() if k != "dum"]:
         for name in options.sets.split(","):
             x = np.ascontiguousarray(load(pathlib.Path(options.data) / SETS[name] / "X.npy")[:options.rows].astype(np.float32))
-            found = compare(dum, kind, peer(kind), x, options.limit)
+            if options.only_row:
+                scorer, rows = dum.fit(kind, x), some(x)
+                found = {**table[f"{kind} {name}"], "row": one_row(dum.score_one(scorer, rows), 5000)}
+                dum.destroy(scorer)
+            else:
+                found = compare(dum, kind, peer(kind), x, options.limit)
             table[f"{kind} {name}"] = found
             text = f"{kind:12} {name:12} {len(x):7} x {x.shape[1]:4}: fit {found['fit']:8.3f} score {found['score']:8.3f} row {1e6 * found['row']:8.1f} us"
             if "peer_fit" in found:
