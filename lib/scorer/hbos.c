@@ -51,9 +51,10 @@ static int64_t bin_of(const histograms *h, int64_t j, double value)
 static void count_column(const histograms *h, int64_t j, const float *rows, int64_t n, double alpha)
 {
     double least = (double)rows[j], most = least, *surprise = h->surprise + j * h->bins;
-    for (int64_t i = 1; i < n; i++) {
-        least = fmin(least, (double)rows[i * h->cols + j]);
-        most = fmax(most, (double)rows[i * h->cols + j]);
+    for (int64_t i = 1; i < n; i++) { /* not by fmin, over which gcc 12.2 breaks down on aarch64 */
+        const double x = (double)rows[i * h->cols + j];
+        least = x < least ? x : least;
+        most = x > most ? x : most;
     }
     if (!(most > least)) { /* as NumPy has it for a constant column */
         least -= 0.5;
