@@ -333,7 +333,8 @@ static dum_status update(training *f, int64_t step, bool *stopped)
     const dumi_backprop b = backprop(f);
     DUMI_TRY(dumi_optimiser_step(f->stream, f->backend, &f->optimiser, &b, rate_at(f, step)));
     const bool last = step + 1 == f->pace.steps;
-    f->share.asked = dumi_pace_report(&f->pace, f->options, step + 1, f->loss);
+    /* The host, once it has asked, is not told of the step that the other ranks need to hear of it. */
+    f->share.asked = f->share.asked || dumi_pace_report(&f->pace, f->options, step + 1, f->loss);
     *stopped = !last && (f->share.reduce != NULL ? f->share.agreed : f->share.asked);
     return checkpoint(f, step + 1, *stopped || last);
 }

@@ -36,6 +36,7 @@ struct rank {
     dum_head *head;
     dum_fit_options options;
     int64_t calls; /* of reduce */
+    bool asked;    /* to stop */
     int64_t at;    /* where a rank does what its test is about; 0: never */
     unsigned char *checkpoint;
     size_t checkpoint_size;
@@ -257,7 +258,10 @@ END_TEST
 
 static int32_t stop(void *user, const dum_progress *progress)
 {
-    return progress->step == ((rank *)user)->at;
+    rank *r = user;
+    ck_assert(!r->asked);
+    r->asked = progress->step == r->at;
+    return r->asked;
 }
 
 static void stop_at_step(rank *r)
