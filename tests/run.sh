@@ -38,7 +38,6 @@ for part in ${*:-gcc clang asan tsan lint python rust}; do
     tsan)
         build tsan gcc g++ -Db_sanitize=thread -Doptimization=2
         run tsan hosts
-        run tsan share
         ;;
     lint)
         build clang clang clang++

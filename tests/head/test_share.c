@@ -85,7 +85,7 @@ typedef struct {
     bool pairs;
 } variant;
 
-static variant plain = {"adam", "circular", "whiten", 16, 4096, 0.5, 24, false};
+static variant plain = {"sgd", "circular", "whiten", 16, 4096, 0.5, 24, false};
 
 static dum_head *make_head(dum_context *context, const variant *v, int32_t ranks)
 {
@@ -214,16 +214,18 @@ static double most_apart(const float *a, const float *b)
 /* ---- Equality ------------------------------------------------------------------------------ */
 
 static const variant variants[] = {
-    {"adam", "circular", "whiten", 16, 4096, 0.5, 24, false},
+    {"sgd", "circular", "whiten", 16, 4096, 0.5, 24, false},
     {"sgd", "diagonal", "zscore", 16, 64, 0.37, 19, false}, /* no rank has as many rows as another */
-    {"adam", "diagonal", "none", 16, 4096, 0, 33, true},
-    {"adam", "circular", "unit", 600, 100, 0.5, 5, false},     /* so wide that alone no gradient is stored */
-    {"adam", "circular", "minmax", 16, 4096, 0.5, 200, false}, /* more than there are rows */
+    {"sgd", "diagonal", "none", 16, 4096, 0, 33, true},
+    {"sgd", "circular", "unit", 300, 100, 0.5, 5, false}, /* so wide that alone no gradient is stored */
+    {"adam", "circular", "whiten", 16, 4096, 0.5, 24, false},
+    {"adam", "diagonal", "minmax", 16, 4096, 0.5, 200, false}, /* more than there are rows */
 };
 
-/* The rounding of sums in another order, through 25 steps; and Adam's first step where one process trains without
- * reduce, which moves offset and bias by the rate to whichever side their noise says. */
-static const double tolerance = 2e-5, loose = 0.05;
+/* The rounding of sums in another order, through 25 steps. Adam makes whole steps of gradients that nearly cancel out:
+ * now and then a weight goes another way. In its first step it does so by offset and bias where one process trains
+ * without reduce. */
+static const double tolerance = 1e-4, adam_tolerance = 2e-3, plain_adam_tolerance = 0.05;
 
 START_TEST(equals_the_larger_batch)
 {
@@ -245,8 +247,9 @@ START_TEST(equals_the_larger_batch)
             const double apart = most_apart(all->s, one->s), plain_apart = most_apart(all->s, alone->s);
             fprintf(stderr, "# variant %zu, %d ranks: %.1e from one rank, %.1e from no ranks\n", v, ranks,
                     apart, plain_apart);
-            ck_assert_double_lt(apart, tolerance);
-            ck_assert_double_lt(plain_apart, strcmp(current->optimizer, "sgd") == 0 ? tolerance : loose);
+            const bool adam = strcmp(current->optimizer, "adam") == 0;
+            ck_assert_double_lt(apart, adam ? adam_tolerance : tolerance);
+            ck_assert_double_lt(plain_apart, adam ? plain_adam_tolerance : tolerance);
             forget(all), forget(one), forget(alone);
             free(all), free(one), free(alone);
         }
@@ -403,7 +406,8 @@ START_TEST(failing_allocations)
     static const variant small = {"adam", "circular", "whiten", 4, 64, 0.5, 8, false};
     current = &small;
     for (int64_t at = -1, made = 0; at < made; at++) {
-        rank *all = new_ranks(NULL);
+        rank *all = new_ranks(fewer_steps);
+        all[0].at = all[1].at = 3;
         group g = {0};
         all[1].counts_allocations = true;
         all[1].allocations.left = at;
@@ -550,6 +554,7 @@ static void keep_or_resume(rank *r)
 
 START_TEST(checkpoints)
 {
+    current = &variants[4]; /* the optimizer with the larger state */
     rank *whole = new_ranks(NULL), *first = new_ranks(keep_or_resume), *second = new_ranks(keep_or_resume);
     group g = {0};
     run(&g, 2, whole);
@@ -575,6 +580,7 @@ START_TEST(checkpoints)
     run(&g, 3, second);
     check_refused(second, 3, "options.ranks is 3, 2 when the checkpoint was made");
     keeper = NULL;
+    current = &plain;
     free(first[0].checkpoint), free(first[1].checkpoint);
     forget(whole), forget(first);
     free(whole), free(first), free(second);

@@ -18,8 +18,9 @@ if len(sys.argv) < 2 or shutil.which("mpiexec") is None:
 FIT_HEAD = sys.argv[1]
 ROWS, COLS, BATCH = 500, 9, 16
 
-# Sums of floats in another order, through the steps: the length of the difference over that of the tensor.
-TOLERANCE = 5e-5
+# Sums of floats in another order, through the steps: the length of the difference over that of the weights. Adam makes
+# whole steps of gradients that nearly cancel out, whose sign may be another.
+TOLERANCES = {"sgd": 1e-5, "adam": 1e-3}
 
 flags = []
 if "Open MPI" in subprocess.run(["mpiexec", "--version"], capture_output=True, text=True).stdout:
@@ -31,23 +32,23 @@ def run(ranks, *arguments):
                           text=True, timeout=300)
 
 
-def tensors(path):
-    """Of a safetensors file: name -> floats."""
+def weights(path):
+    """The parameters of a head's file, one after the other; and its scaling."""
     data = path.read_bytes()
     size, = struct.unpack("<Q", data[:8])
     header = json.loads(data[8:8 + size])
-    formats = {"F32": ("f", 4), "F64": ("d", 8)}
-    found = {}
-    for name, entry in header.items():
-        if name != "__metadata__" and entry["dtype"] in formats:
-            letter, width = formats[entry["dtype"]]
-            first, last = entry["data_offsets"]
-            found[name] = struct.unpack(f"<{(last - first) // width}{letter}", data[8 + size + first:8 + size + last])
-    return found
-
-
-def apart(a, b):
-    return math.dist(a, b) / max(math.hypot(*b), 1e-3)
+    found, scaling = [], {}
+    for name, entry in sorted(header.items()):
+        if name == "__metadata__":
+            continue
+        first, last = entry["data_offsets"]
+        part = data[8 + size + first:8 + size + last]
+        if name.startswith("head."):
+            found += struct.unpack(f"<{len(part) // 4}f", part)
+        else:
+            scaling[name] = part
+    assert len(found) > 100_000 and scaling
+    return found, scaling
 
 
 with tempfile.TemporaryDirectory() as name:
@@ -58,19 +59,20 @@ with tempfile.TemporaryDirectory() as name:
     header = header.ljust(117) + "\n"
     (folder / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
                                    + struct.pack(f"<{ROWS * COLS}f", *values))
-    for options in (["optimizer=adam"], ["optimizer=sgd", "rate=0.05", "covariance=diagonal", "reservoir=100"]):
-        expected = None
+    for optimizer, options in (("adam", []), ("sgd", ["rate=0.05", "covariance=diagonal", "reservoir=100"])):
+        one = None
         for ranks in (1, 2, 4):
             head = folder / f"{ranks}.dum"
-            done = run(ranks, folder / "x.npy", head, 1, f"batch={4 * BATCH // ranks}", "steps=60", *options)
+            done = run(ranks, folder / "x.npy", head, 1, f"batch={4 * BATCH // ranks}", "steps=60",
+                       f"optimizer={optimizer}", *options)
             assert done.returncode == 0, done.stderr
             assert "step 60 of 60" in done.stderr, done.stderr
-            found = tensors(head)
-            expected = expected or found
-            assert found.keys() == expected.keys() and "head.0.weight" in found, found.keys()
-            most = max(apart(found[key], expected[key]) for key in expected)
-            print(f"{options[0]}, {ranks} ranks: {most:.1e} apart")
-            assert most < TOLERANCE
+            found = weights(head)
+            one = one or found
+            assert found[1] == one[1], "the scaling differs"
+            apart = math.dist(found[0], one[0]) / math.hypot(*one[0])
+            print(f"{optimizer}, {ranks} ranks: {apart:.1e} apart")
+            assert apart < TOLERANCES[optimizer]
 
     failed = run(2, folder / "no.npy", folder / "no.dum", 1)
     assert failed.returncode != 0 and "no.npy" in failed.stderr, failed.stderr
