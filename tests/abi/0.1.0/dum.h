@@ -342,11 +342,11 @@ typedef struct dum_fit_options {
      * rank with `ranks` times the option batch, which is the share of one. docs/scaling-out.md.
      *  - All ranks call reduce together: once before the first step, with 68 values, which say whether the ranks agree;
      *    then once a step, with the head's parameters and 3 values more.
-     *  - It also carries what ends a fit: a rank that is stopped (progress, max_seconds) stops all of them behind the
+     *  - It also carries what ends a fit: a rank that is stopped (progress, max_seconds) stops all of them after the
      *    next step, and where one fails the others fail with CALLBACK. Not so what fails before or after training: the
      *    arguments reduce, rank and ranks, reduce itself, and what a scorer does (embedding, holding out,
      *    calibrating). Then the host must end the other ranks.
-     *  - Memory: twice that of the weights more than without, for the whole gradient and what reduce is given.
+     *  - Memory: at most twice that of the weights more than without, for the whole gradient and what reduce is given.
      *  - Checkpoints are the same on all ranks: one may write them, all must go on from the same one.
      * Errors also: ARGUMENT (ranks that do not agree, a reduce that does not sum, fewer rows in a step than ranks). */
     int32_t ranks, rank;
