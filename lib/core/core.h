@@ -192,8 +192,9 @@ typedef struct dumi_rng {
 
 void dumi_rng_init(dumi_rng *rng, uint64_t seed, uint32_t purpose, uint32_t stream);
 uint32_t dumi_rng_u32(dumi_rng *rng);
-double dumi_rng_uniform(dumi_rng *rng);                 /* [0, 1) */
-double dumi_rng_normal(dumi_rng *rng);                  /* standard normal */
+void dumi_rng_skip(dumi_rng *rng, uint64_t count);      /* as if dumi_rng_u32 had been called so often */
+double dumi_rng_uniform(dumi_rng *rng);                 /* [0, 1); two numbers */
+double dumi_rng_normal(dumi_rng *rng);                  /* standard normal; four numbers */
 uint64_t dumi_rng_below(dumi_rng *rng, uint64_t bound); /* 0 .. bound - 1, without bias */
 
 /* Element `index` of a pseudo-random permutation of 0 .. n - 1 chosen by (seed, purpose, stream):

@@ -39,6 +39,19 @@ uint32_t dumi_rng_u32(dumi_rng *rng)
     return rng->block[--rng->left];
 }
 
+void dumi_rng_skip(dumi_rng *rng, uint64_t count)
+{
+    if (count <= rng->left) {
+        rng->left -= (uint32_t)count;
+        return;
+    }
+    count -= rng->left;
+    rng->left = 0;
+    rng->counter += count / 4;
+    for (uint64_t i = 0; i < count % 4; i++)
+        dumi_rng_u32(rng);
+}
+
 double dumi_rng_uniform(dumi_rng *rng)
 {
     const uint64_t high = dumi_rng_u32(rng) >> 5, low = dumi_rng_u32(rng) >> 6;

@@ -2,7 +2,8 @@
 #include "head/checkpoint.h"
 #include "io/checkpoint.h"
 
-static const char STEP[] = "dum.checkpoint.step", ROWS[] = "dum.checkpoint.rows";
+static const char STEP[] = "dum.checkpoint.step", ROWS[] = "dum.checkpoint.rows",
+                  RANKS[] = "dum.checkpoint.ranks";
 
 /* ---- To bytes ------------------------------------------------------------------------------ */
 
@@ -30,6 +31,8 @@ static dum_status to_bytes(const dumi_checkpoint *c, unsigned char **bytes, size
     DUMI_GO(dumi_options_write(&dumi_head_table, c->values, DUMI_OPTIONS, writer));
     DUMI_GO(dumi_checkpoint_write_number(writer, STEP, c->step));
     DUMI_GO(dumi_checkpoint_write_number(writer, ROWS, c->rows));
+    if (c->ranks > 1)
+        DUMI_GO(dumi_checkpoint_write_number(writer, RANKS, c->ranks));
     DUMI_GO(dumi_head_model_write(c->model, parameters, writer));
     DUMI_GO(dumi_writer_tensor(writer, "moment.first", DUMI_F32, (int64_t)count, 0, parameters + count));
     if (c->optimiser->second != NULL)
@@ -54,6 +57,12 @@ dum_status dumi_checkpoint_save(const dumi_checkpoint *c, const dum_fit_options 
 
 static dum_status check_options(const dumi_checkpoint *c, const dumi_reader *reader)
 {
+    int64_t ranks = 1;
+    if (dumi_reader_meta(reader, RANKS) != NULL)
+        DUMI_TRY(dumi_checkpoint_read_number(reader, RANKS, &ranks));
+    DUMI_REQUIRE(ranks == c->ranks, DUM_ERR_ARGUMENT,
+                 "options.ranks is %lld, %lld when the checkpoint was made", (long long)c->ranks,
+                 (long long)ranks);
     double theirs[DUMI_HEAD_PARAMS];
     dumi_head_defaults(theirs);
     DUMI_TRY(dumi_options_read(&dumi_head_table, reader, DUMI_OPTIONS, theirs));

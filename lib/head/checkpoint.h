@@ -12,6 +12,7 @@ typedef struct {
     dumi_head_model *model;
     dumi_optimiser *optimiser;
     int64_t rows, step; /* of the data; done */
+    int64_t ranks;      /* that share each batch */
 } dumi_checkpoint;
 
 /* To the path and the callback of the options, where given. */

@@ -2,6 +2,7 @@
  * The training loop. */
 #include "head/checkpoint.h"
 #include "head/local.h"
+#include "head/share.h"
 #include "nn/pace.h"
 
 #include <math.h>
@@ -15,7 +16,11 @@ typedef struct {
     dumi_stream *stream;
     dumi_head_model *model;
     bool poe, warm;
-    int32_t batch, real; /* rows of a step; those of them that are rows of the data */
+    dumi_share share;
+    int32_t whole_real;    /* rows of the data in the batch of all ranks */
+    int32_t first, passed; /* of these, and of its off-manifold queries, so many are before this rank's */
+    int32_t batch, real;   /* this rank's rows of a step; those of them that are rows of the data */
+    double mean;           /* of t / exp(s) over the first batch */
     dumi_pace pace;
     int64_t *indices;
     float *host, *host_s; /* raw rows; outputs */
@@ -30,6 +35,8 @@ static dum_status check_data(const training *f)
 {
     const int64_t least = f->poe ? 4 : 2;
     const dum_dataset *pairs = f->options->pairs;
+    DUMI_REQUIRE(!f->poe || f->share.reduce == NULL, DUM_ERR_ARGUMENT,
+                 "options.reduce is for objective local: poe joins the whole batch in one product");
     DUMI_REQUIRE(f->data->rows >= least, DUM_ERR_SHAPE,
                  "the data have %lld rows, objective %s needs %lld or more", (long long)f->data->rows,
                  f->poe ? "poe" : "local", (long long)least);
@@ -50,17 +57,29 @@ static dum_status check_data(const training *f)
     return DUM_OK;
 }
 
-static void plan(training *f)
+/* The batch of all ranks, of whose two kinds of rows each rank takes its share. */
+static dum_status plan(training *f)
 {
+    const dumi_share *share = &f->share;
     const int64_t rows = f->data->rows;
-    f->batch = (int32_t)(f->values[DUMI_BATCH] < (double)rows ? f->values[DUMI_BATCH] : (double)rows);
+    const double wanted = f->values[DUMI_BATCH] * share->ranks;
+    const int32_t whole = (int32_t)(wanted < (double)rows ? wanted : (double)rows);
     int32_t explored = 0;
     if (!f->poe && f->options->pairs == NULL)
-        explored = (int32_t)(f->values[DUMI_EXPLORE] * f->batch);
-    f->real = f->batch - explored;
-    f->pace.per_epoch = rows / f->real;
+        explored = (int32_t)(f->values[DUMI_EXPLORE] * whole);
+    f->whole_real = whole - explored;
+    DUMI_REQUIRE(f->whole_real >= share->ranks, DUM_ERR_ARGUMENT,
+                 "options.ranks is %d, but a step has %d rows of the data: one a rank is the least",
+                 share->ranks, f->whole_real);
+    f->first = dumi_share_first(share, f->whole_real, share->rank);
+    f->real = dumi_share_first(share, f->whole_real, share->rank + 1) - f->first;
+    f->passed = dumi_share_first(share, explored, share->rank);
+    f->batch = f->real + dumi_share_first(share, explored, share->rank + 1) - f->passed;
+    f->share.part = (double)f->batch / whole;
+    f->pace.per_epoch = rows / f->whole_real;
     const double epochs = f->values[DUMI_EPOCHS] * (double)f->pace.per_epoch;
     f->pace.steps = (int64_t)(f->values[DUMI_STEPS] > 0 ? f->values[DUMI_STEPS] : fmin(epochs, 9e15));
+    return DUM_OK;
 }
 
 static float *device(const training *f, size_t cols)
@@ -84,7 +103,10 @@ static dum_status allocate(training *f)
     if (!f->x || !f->between || !f->z || !f->s || !f->t || !f->d_s || !f->d_o)
         return dumi_status();
     DUMI_TRY(dumi_activations_create(f->context, &f->model->mlp, f->batch, true, &f->activations));
+    if (f->share.reduce != NULL)
+        DUMI_TRY(DUMI_NEW(f->context, f->share.values, f->model->parameter_count + 3));
     f->optimiser = (dumi_optimiser){
+        .whole = f->share.reduce != NULL,
         .kind = (int32_t)f->values[DUMI_OPTIMIZER],
         .momentum = f->values[DUMI_MOMENTUM],
         .decay = f->values[DUMI_DECAY],
@@ -147,7 +169,7 @@ done:
 
 static dum_status load_batch(training *f, int64_t step)
 {
-    const int64_t epoch = step / f->pace.per_epoch, first = step % f->pace.per_epoch * f->real;
+    const int64_t epoch = step / f->pace.per_epoch, first = step % f->pace.per_epoch * f->whole_real + f->first;
     for (int32_t i = 0; i < f->real; i++)
         f->indices[i] = (int64_t)dumi_permute((uint64_t)f->data->rows, (uint64_t)(first + i),
                                               (uint64_t)f->values[DUMI_SEED], DUMI_RNG_ORDER, (uint32_t)epoch);
@@ -157,7 +179,7 @@ static dum_status load_batch(training *f, int64_t step)
     if (!local)
         return f->poe ? DUM_OK : pair_targets(f);
     if (f->real < f->batch)
-        dumi_local_explore(&f->local, step, f->real, f->batch - f->real, f->z, f->host);
+        dumi_local_explore(&f->local, step, f->passed, f->batch - f->real, f->real, f->z, f->host);
     return dumi_local_targets(&f->local, f->batch, f->real, f->indices, f->z, f->t);
 }
 
@@ -186,32 +208,54 @@ static dum_status loss_and_gradient(training *f)
     return f->backend->poe_loss(f->stream, &shape, f->z, f->s, f->d_s, &f->loss);
 }
 
-static dum_status backward(training *f, double rate)
+static dumi_backprop backprop(const training *f)
+{
+    return (dumi_backprop){f->batch, f->z, &f->activations, f->d_o};
+}
+
+/* Whether nothing is known yet: no weights, no checkpoint. */
+static bool is_fresh(const training *f)
+{
+    return f->pace.begun == 0 && !f->poe && !f->warm;
+}
+
+/* Gradients that are 0 but for rounding noise, which Adam would turn into drift.
+ * poe: without a prior the loss does not change with a shift of s.
+ * local: the first step begins at the offset for which the loss is least. Only where several ranks train, for whom that
+ * noise differs with their number. */
+static void silence(training *f, int64_t step)
+{
+    const dumi_head_model *model = f->model;
+    const int32_t last = model->mlp.count - 1;
+    const bool first = f->share.reduce != NULL && step == 0 && is_fresh(f);
+    if (!f->poe && !first)
+        return;
+    f->backend->fill(f->stream, dumi_optimiser_bias(&f->optimiser, last + 1), 0, 1);
+    if (f->poe ? f->values[DUMI_PRIOR] == 0
+               : model->outputs == 1 && (model->anchor || model->bound == DUMI_BOUND_NONE))
+        f->backend->fill(f->stream, dumi_optimiser_bias(&f->optimiser, last), 0,
+                         (size_t)model->mlp.layers[last].outputs);
+}
+
+static void backward(training *f, int64_t step)
 {
     const dumi_mlp *mlp = &f->model->mlp;
     const dumi_head_shape shape = dumi_model_shape(f->model, f->batch);
-    const dumi_backprop b = {f->batch, f->z, &f->activations, f->d_o};
+    const dumi_backprop b = backprop(f);
     float *d_offset = dumi_optimiser_bias(&f->optimiser, mlp->count);
     f->backend->head_backward(f->stream, &shape, f->activations.output, f->d_s, f->d_o, d_offset);
     dumi_mlp_deltas(f->stream, f->backend, mlp, f->model->parameters, &b);
     for (int32_t l = 0; l < mlp->count; l++)
         f->backend->colsum(f->stream, f->batch, mlp->layers[l].outputs, dumi_mlp_delta(mlp, &b, l),
                            dumi_optimiser_bias(&f->optimiser, l));
-    if (f->poe) {
-        /* Without a prior the loss does not change with a shift of s: its gradient by the output bias is
-         * rounding noise, which Adam would turn into drift. */
-        f->backend->fill(f->stream, d_offset, 0, 1);
-        if (f->values[DUMI_PRIOR] == 0)
-            f->backend->fill(f->stream, dumi_optimiser_bias(&f->optimiser, mlp->count - 1), 0,
-                             (size_t)mlp->layers[mlp->count - 1].outputs);
-    }
-    return dumi_optimiser_step(f->stream, f->backend, &f->optimiser, &b, rate);
+    silence(f, step);
+    dumi_optimiser_gradient(f->stream, f->backend, &f->optimiser, &b);
 }
 
-/* The best single number for all rows of the first batch: mean of t / exp(s), in logs. Training then
- * starts from the one Gaussian that fits. */
-static dum_status init_offset(training *f)
+/* The first batch, and its mean of t / exp(s). */
+static dum_status first_batch(training *f)
 {
+    DUMI_TRY(load_batch(f, 0));
     const size_t count = (size_t)f->batch * (size_t)f->model->outputs;
     float *s = f->host_s, *t = f->host_s + count;
     forward(f);
@@ -220,9 +264,16 @@ static dum_status init_offset(training *f)
     double sum = 0;
     for (size_t i = 0; i < count; i++)
         sum += (double)t[i] * exp(-(double)s[i]);
-    const double mean = fmax(sum / (double)count, 1e-12);
-    f->backend->fill(f->stream, f->model->parameters + f->model->mlp.parameters, (float)log(mean), 1);
+    f->mean = sum / (double)count;
     return DUM_OK;
+}
+
+/* The best single number for all rows of the first batch: that mean, in logs. Training then starts from the one
+ * Gaussian that fits. */
+static void init_offset(training *f)
+{
+    f->backend->fill(f->stream, f->model->parameters + f->model->mlp.parameters,
+                     (float)log(fmax(f->mean, 1e-12)), 1);
 }
 
 static double rate_at(const training *f, int64_t step)
@@ -233,30 +284,40 @@ static double rate_at(const training *f, int64_t step)
     return rate * 0.5 * (1 + cos(3.141592653589793 * (double)step / (double)f->pace.steps));
 }
 
-static dum_status one_step(training *f, int64_t step)
+static dum_status own_gradient(training *f, int64_t step)
 {
-    DUMI_TRY(load_batch(f, step));
-    if (step == 0 && !f->poe && !f->warm)
-        DUMI_TRY(init_offset(f));
+    if (step > 0 || !is_fresh(f))
+        DUMI_TRY(load_batch(f, step));
     forward(f);
     DUMI_TRY(loss_and_gradient(f));
-    DUMI_REQUIRE(isfinite(f->loss), DUM_ERR_NONFINITE,
-                 "training diverged at step %lld: the loss is %g; a smaller rate or bound tanh may help",
-                 (long long)step, f->loss);
-    return backward(f, rate_at(f, step));
+    backward(f, step);
+    return DUM_OK;
+}
+
+/* Of the whole batch. `status`: what came after the last step, which all ranks hear of here. */
+static dum_status gradient(training *f, int64_t step, dum_status status)
+{
+    if (status == DUM_OK)
+        status = own_gradient(f, step);
+    if (f->share.reduce == NULL)
+        return status;
+    return dumi_share_step(&f->share, f->backend, f->stream, f->optimiser.gradient, f->model->parameter_count,
+                           &f->loss, status);
 }
 
 static dum_status checkpoint(training *f, int64_t done, bool last)
 {
     if (!dumi_pace_keeps(&f->pace, f->options, done, last))
         return DUM_OK;
-    const dumi_checkpoint c = {f->context, f->stream, f->values, f->model, &f->optimiser, f->data->rows, done};
+    const dumi_checkpoint c = {f->context,    f->stream,     f->values, f->model,
+                               &f->optimiser, f->data->rows, done,      f->share.ranks};
     return dumi_checkpoint_save(&c, f->options);
 }
 
 static dum_status resume(training *f)
 {
-    dumi_checkpoint c = {f->context, f->stream, f->values, f->model, &f->optimiser, f->data->rows, 0};
+    dumi_checkpoint c = {f->context,    f->stream,     f->values, f->model,
+                         &f->optimiser, f->data->rows, 0,         f->share.ranks};
     DUMI_TRY(dumi_checkpoint_resume(&c, f->options));
     DUMI_REQUIRE(c.step <= f->pace.steps, DUM_ERR_FORMAT, "the checkpoint is at step %lld of %lld",
                  (long long)c.step, (long long)f->pace.steps);
@@ -264,15 +325,28 @@ static dum_status resume(training *f)
     return DUM_OK;
 }
 
+static dum_status update(training *f, int64_t step, bool *stopped)
+{
+    DUMI_REQUIRE(isfinite(f->loss), DUM_ERR_NONFINITE,
+                 "training diverged at step %lld: the loss is %g; a smaller rate or bound tanh may help",
+                 (long long)step, f->loss);
+    const dumi_backprop b = backprop(f);
+    DUMI_TRY(dumi_optimiser_step(f->stream, f->backend, &f->optimiser, &b, rate_at(f, step)));
+    const bool last = step + 1 == f->pace.steps;
+    /* The host, once it has asked, is not told of the step that the other ranks need to hear of it. */
+    f->share.asked = f->share.asked || dumi_pace_report(&f->pace, f->options, step + 1, f->loss);
+    *stopped = !last && (f->share.reduce != NULL ? f->share.agreed : f->share.asked);
+    return checkpoint(f, step + 1, *stopped || last);
+}
+
 static dum_status train(training *f, bool *stopped)
 {
-    dumi_pace_start(&f->pace);
+    dum_status status = DUM_OK;
     for (int64_t step = f->pace.begun; step < f->pace.steps && !*stopped; step++) {
-        DUMI_TRY(one_step(f, step));
-        *stopped = dumi_pace_report(&f->pace, f->options, step + 1, f->loss) && step + 1 < f->pace.steps;
-        DUMI_TRY(checkpoint(f, step + 1, *stopped || step + 1 == f->pace.steps));
+        DUMI_TRY(gradient(f, step, status));
+        status = update(f, step, stopped);
     }
-    return DUM_OK;
+    return status;
 }
 
 /* A model that starts where the fitted one is. */
@@ -322,6 +396,7 @@ static void release(training *f)
     dumi_free(f->context, f->indices);
     dumi_free(f->context, f->host);
     dumi_free(f->context, f->host_s);
+    dumi_free(f->context, f->share.values);
     if (f->stream != NULL)
         f->backend->stream_destroy(f->stream);
 }
@@ -336,6 +411,49 @@ static dum_status check_weights(const training *f)
     return DUM_OK;
 }
 
+/* All that comes before the first step. */
+static dum_status begin(training *f, const dumi_head_model *old)
+{
+    DUMI_TRY(check_data(f));
+    DUMI_TRY(plan(f));
+    DUMI_TRY(dumi_model_create(f->context, f->values, f->data->cols, &f->model));
+    DUMI_TRY(prepare(f, old));
+    DUMI_TRY(resume(f));
+    dumi_pace_start(&f->pace);
+    return is_fresh(f) ? first_batch(f) : DUM_OK;
+}
+
+/* A digest of what must be alike on all ranks. */
+static dum_status digest(training *f, char out[65])
+{
+    const dumi_scaling *scaling = &f->model->scaling;
+    const size_t cols = (size_t)scaling->cols, parameters = f->model->parameter_count;
+    const int64_t numbers[] = {f->data->rows, f->data->cols,  f->pace.begun,
+                               f->pace.steps, f->share.ranks, f->options->pairs != NULL};
+    dumi_sha256 hash;
+    DUMI_TRY(f->backend->download(f->stream, f->share.values, f->model->parameters, parameters));
+    dumi_sha256_init(&hash);
+    dumi_sha256_add(&hash, f->values, DUMI_HEAD_PARAMS * sizeof *f->values);
+    dumi_sha256_add(&hash, numbers, sizeof numbers);
+    dumi_sha256_add(&hash, scaling->shift, cols * sizeof *scaling->shift);
+    dumi_sha256_add(&hash, scaling->scale, cols * sizeof *scaling->scale);
+    dumi_sha256_add(&hash, scaling->spread, cols * sizeof *scaling->spread);
+    dumi_sha256_add(&hash, f->share.values, parameters * sizeof(float));
+    dumi_sha256_text(&hash, out);
+    return DUM_OK;
+}
+
+/* Here the ranks meet, also those that could not begin: nobody waits for one that does not come. */
+static dum_status meet(training *f, dum_status status)
+{
+    char alike[65] = "";
+    if (f->share.reduce == NULL)
+        return status;
+    if (status == DUM_OK)
+        status = digest(f, alike);
+    return dumi_share_begin(&f->share, alike, &f->mean, status);
+}
+
 dum_status dumi_model_train(dum_context *context, const double *values, const dumi_head_model *old,
                             const dum_dataset *data, const dum_fit_options *options, dumi_head_model **out)
 {
@@ -345,11 +463,10 @@ dum_status dumi_model_train(dum_context *context, const double *values, const du
     dum_status status;
     f.poe = (int32_t)values[DUMI_OBJECTIVE] == DUMI_POE;
     f.warm = options->warm_start && old != NULL;
-    DUMI_GO(check_data(&f));
-    plan(&f);
-    DUMI_GO(dumi_model_create(context, values, data->cols, &f.model));
-    DUMI_GO(prepare(&f, f.warm ? old : NULL));
-    DUMI_GO(resume(&f));
+    DUMI_GO(dumi_share_open(options, &f.share));
+    DUMI_GO(meet(&f, begin(&f, f.warm ? old : NULL)));
+    if (is_fresh(&f))
+        init_offset(&f);
     DUMI_GO(train(&f, &stopped));
     DUMI_GO(check_weights(&f));
 done:

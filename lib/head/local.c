@@ -180,12 +180,33 @@ static void stretch(const dumi_local *local, dumi_rng *rng, float *row)
         row[j] *= factor;
 }
 
-void dumi_local_explore(dumi_local *local, int64_t step, int32_t first, int32_t count, float *z, float *scratch)
+/* Draws what a query draws, without making it: that is the work of another rank. */
+static void pass_over(const dumi_local *local, dumi_rng *rng)
+{
+    const uint64_t cols = (uint64_t)local->scaling->cols, points = (uint64_t)local->points;
+    dumi_rng_below(rng, points);
+    switch (dumi_rng_below(rng, 3)) {
+    case 0:
+        dumi_rng_skip(rng, 2 + 4 * cols);
+        break;
+    case 1:
+        dumi_rng_below(rng, points);
+        dumi_rng_skip(rng, 2 + 2 * cols);
+        break;
+    default:
+        dumi_rng_skip(rng, 2);
+    }
+}
+
+void dumi_local_explore(dumi_local *local, int64_t step, int32_t begin, int32_t count, int32_t first, float *z,
+                        float *scratch)
 {
     const dumi_backend *backend = local->context->backend;
     const int32_t cols = local->scaling->cols;
     dumi_rng rng;
     dumi_rng_init(&rng, local->seed, DUMI_RNG_EXPLORE, (uint32_t)step);
+    for (int32_t i = 0; i < begin; i++)
+        pass_over(local, &rng);
     for (int32_t i = 0; i < count; i++) {
         float *row = scratch + (int64_t)i * cols;
         const int64_t from = (int64_t)dumi_rng_below(&rng, (uint64_t)local->points);

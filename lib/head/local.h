@@ -28,8 +28,9 @@ dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const do
                              const dum_dataset *data, dumi_local *out);
 void dumi_local_destroy(dumi_local *local);
 
-/* Replaces z (device) from row `first` of the batch on by `count` off-manifold queries of step `step`. */
-void dumi_local_explore(dumi_local *local, int64_t step, int32_t first, int32_t count, float *z,
+/* Replaces z (device) from row `first` of the batch on by `count` off-manifold queries of step `step`, those from number
+ * `begin` on. */
+void dumi_local_explore(dumi_local *local, int64_t step, int32_t begin, int32_t count, int32_t first, float *z,
                         float *scratch);
 /* z (device) of the rows `indices` of the data, where all are in the reservoir; false where not. */
 bool dumi_local_rows(dumi_local *local, const int64_t *indices, int32_t count, float *scratch, float *z);

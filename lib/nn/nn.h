@@ -71,6 +71,7 @@ typedef struct {
     double momentum, decay, clip; /* clip 0: none */
     const dumi_mlp *mlp;
     int32_t extra;
+    bool whole; /* the gradient is stored as one vector, whatever its size */
     bool fused; /* no gradient by the weights is ever stored: each goes into its weights as it is computed */
     float *parameters, *gradient, *first, *second;
     float *grams; /* fused: for the length of that gradient */
@@ -85,8 +86,11 @@ void dumi_optimiser_destroy(dum_context *context, dumi_optimiser *optimiser);
 /* Where the gradient by the bias of a layer goes; layer mlp->count: the extra parameters. */
 float *dumi_optimiser_bias(const dumi_optimiser *optimiser, int32_t layer);
 
-/* One step. The gradients by the biases and the extra parameters are there; those by the weights are made
- * here. Clips to the norm `clip` first. NONFINITE if the norm is not finite. */
+/* The gradients by the weights, where they are stored. Those by the biases and the extra parameters are there. */
+void dumi_optimiser_gradient(dumi_stream *stream, const dumi_backend *backend, const dumi_optimiser *optimiser,
+                             const dumi_backprop *b);
+/* One step by that gradient, or by what is made here where it is not stored. Clips to the norm `clip` first.
+ * NONFINITE if the norm is not finite. */
 dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend, dumi_optimiser *optimiser,
                                const dumi_backprop *b, double rate);
 

@@ -50,7 +50,7 @@ dum_status dumi_optimiser_create(dum_context *context, dumi_stream *stream, int3
     const dumi_backend *backend = context->backend;
     const dumi_mlp *mlp = optimiser->mlp;
     const size_t count = mlp->parameters + (size_t)optimiser->extra;
-    optimiser->fused = is_wide(mlp, rows);
+    optimiser->fused = !optimiser->whole && is_wide(mlp, rows);
     const size_t kept =
         optimiser->fused ? small_offset(optimiser, mlp->count) + (size_t)optimiser->extra : count;
     optimiser->gradient = backend->alloc(context, kept);
@@ -183,13 +183,18 @@ static void apply_fused(dumi_stream *stream, const dumi_backend *backend, const 
           dumi_optimiser_bias(optimiser, mlp->count));
 }
 
-dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend, dumi_optimiser *optimiser,
-                               const dumi_backprop *b, double rate)
+void dumi_optimiser_gradient(dumi_stream *stream, const dumi_backend *backend, const dumi_optimiser *optimiser,
+                             const dumi_backprop *b)
 {
     const dumi_mlp *mlp = optimiser->mlp;
     for (int32_t l = 0; l < mlp->count && !optimiser->fused; l++)
         dumi_mlp_weight_gradient(stream, backend, mlp, b, l, optimiser->gradient + mlp->layers[l].weights,
                                  NULL);
+}
+
+dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend, dumi_optimiser *optimiser,
+                               const dumi_backprop *b, double rate)
+{
     double squares;
     DUMI_TRY(gradient_squares(stream, backend, optimiser, b, &squares));
     DUMI_REQUIRE(isfinite(squares), DUM_ERR_NONFINITE,
@@ -207,7 +212,7 @@ dum_status dumi_optimiser_step(dumi_stream *stream, const dumi_backend *backend,
     if (optimiser->fused)
         apply_fused(stream, backend, optimiser, b, &step);
     else
-        apply(stream, backend, optimiser, &step, 0, mlp->parameters + (size_t)optimiser->extra,
+        apply(stream, backend, optimiser, &step, 0, optimiser->mlp->parameters + (size_t)optimiser->extra,
               optimiser->gradient);
     return DUM_OK;
 }

@@ -139,6 +139,7 @@ static dum_status one_step(trainer *r, int64_t step)
         else
             r->backend->fill(r->stream, bias, 0, (size_t)mlp->layers[l].outputs);
     }
+    dumi_optimiser_gradient(r->stream, r->backend, &r->optimiser, &b);
     return dumi_optimiser_step(r->stream, r->backend, &r->optimiser, &b, t->rate);
 }
 

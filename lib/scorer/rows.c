@@ -31,6 +31,8 @@ static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, floa
     DUMI_REQUIRE(options->checkpoint_path == NULL && options->checkpoint == NULL &&
                      options->resume_from == NULL,
                  DUM_ERR_ARGUMENT, "options of checkpoints are for scorer dum");
+    DUMI_REQUIRE(options->reduce == NULL && options->ranks <= 1, DUM_ERR_ARGUMENT,
+                 "options.reduce and options.ranks are for heads and scorer dum");
     const int64_t kept = out != NULL || data->rows < READ_ROWS ? data->rows : READ_ROWS;
     float *rows;
     DUMI_TRY(DUMI_NEW(context, rows, (size_t)kept * (size_t)data->cols));

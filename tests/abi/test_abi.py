@@ -61,7 +61,7 @@ def replaced(old, new):
 
 variants = {
     "nothing": (replaced("#define DUM_H\n", "#define DUM_H\n\n"), [], False),
-    "a member appended": (replaced("    size_t resume_size;\n", "    size_t resume_size;\n    int64_t more;\n"), [], False),
+    "a member appended": (replaced("    void *reduce_user;\n", "    void *reduce_user;\n    int64_t more;\n"), [], False),
     "an enumerator added": (replaced("DUM_TTEST_WELCH = 1 }", "DUM_TTEST_WELCH = 1, DUM_TTEST_MORE = 2 }"), [], False),
     "a member inserted": (replaced("    double max_seconds; ", "    double more;\n    double max_seconds; "), [], True),
     "members exchanged": (replaced("    double low, high; ", "    double high, low; "), [], True),

@@ -237,6 +237,7 @@ START_TEST(fused_step_is_clipped_gradient)
         *dumi_optimiser_bias(&optimiser, mlp.count) = 0.7f;
         ck_ok(backend->dot(stream, count, gradient, gradient, &squares));
         ck_assert_double_gt(sqrt(squares), 1);
+        dumi_optimiser_gradient(stream, backend, &optimiser, &b);
         ck_ok(dumi_optimiser_step(stream, backend, &optimiser, &b, 1));
         for (size_t i = 0; i < count; i++)
             ck_assert_float_eq_tol(weights[i], before[i] - (float)(0.01 / sqrt(squares)) * gradient[i], 1e-6f);

@@ -270,6 +270,42 @@ def test_checkpoints(table, tmp_path):
         np.testing.assert_array_equal(dum.Head(**options).fit(table[0], **resume).log_variance(table[0]), whole)
 
 
+def test_ranks_share_a_fit(table):
+    x = table[0]
+    options = {"steps": 20, "width": 16, "optimizer": "sgd", "rate": 0.05}
+    whole = dum.Head(batch=64, **options).fit(x).log_variance(x)
+    given = [None, None]
+    barrier = threading.Barrier(2)
+
+    def fit(rank):
+        def add_up(values):
+            given[rank] = values.copy()
+            barrier.wait()
+            total = given[0] + given[1]
+            barrier.wait()
+            values[:] = total
+
+        return dum.Head(batch=32, **options).fit(x, reduce=add_up, rank=rank, ranks=2).log_variance(x)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(fit, range(2))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, whole, rtol=1e-4, atol=1e-4)
+
+    def fail(values):
+        assert values.dtype == np.float32
+        raise LookupError("the network is down")
+
+    with pytest.raises(LookupError, match="the network is down"):
+        dum.Head(**options).fit(x, reduce=fail)
+    with pytest.raises(dum.ArgumentError, match=r"options\.reduce is NULL"):
+        dum.Head(**options).fit(x, ranks=2)
+    with pytest.raises(dum.ArgumentError, match=r"options\.reduce made 1 of a 1"):
+        dum.Head(**options).fit(x, ranks=2, reduce=lambda values: values)
+    with pytest.raises(dum.ArgumentError, match="heads and scorer dum"):
+        make().fit(x, reduce=fail)
+
+
 def test_product_of_experts():
     rng = np.random.default_rng(0)
     means, s = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))

@@ -14,6 +14,7 @@ CALLBACKS = """
 extern "Python" {
     int32_t dum_py_progress(void *user, const dum_progress *progress);
     int32_t dum_py_checkpoint(void *user, const void *checkpoint, size_t size);
+    int32_t dum_py_reduce(void *user, float *values, int64_t count);
     int32_t dum_py_embed(void *user, const float *data, int64_t rows, int32_t cols, int64_t row_stride, float *out);
     int32_t dum_py_read(void *user, const int64_t *indices, int64_t count, float *out);
     void dum_py_log(void *user, int32_t level, int32_t code, const char *line);

@@ -303,6 +303,11 @@ typedef int32_t (*dum_progress_fn)(void *user, const dum_progress *progress);
  * or anything else to fail the fit with DUM_ERR_CALLBACK. */
 typedef int32_t (*dum_checkpoint_fn)(void *user, const void *checkpoint, size_t size);
 
+/* Replaces each of `count` values by its sum over all ranks, as MPI_Allreduce with MPI_SUM and MPI_IN_PLACE does: every
+ * rank must end with the same bits. Returns 0, or anything else to fail the fit with DUM_ERR_CALLBACK. Called on the
+ * thread that called fit. */
+typedef int32_t (*dum_reduce_fn)(void *user, float *values, int64_t count);
+
 typedef struct dum_fit_options {
     size_t struct_size;
     /* Objective "local" only: a second view of each row (as many rows and columns as the data);
@@ -331,6 +336,22 @@ typedef struct dum_fit_options {
     /* Encoders with objective "supervised", and scorers "mds" and "flow": the class of each row, from 0 to 65535. Other
      * scorers refuse them (ARGUMENT). Borrowed during fit. */
     const int32_t *labels;
+    /* Heads with objective "local", and scorer "dum" with it: training shared by `ranks` processes, machines or threads
+     * (1 to 4096; 0: 1), of which this call is number `rank`, from 0 on. Each of them calls fit with the same data,
+     * options and seed, reads only its part of every batch, and ends with the same bits: the model, to rounding, of one
+     * rank with `ranks` times the option batch, which is the share of one. docs/scaling-out.md.
+     *  - All ranks call reduce together: once before the first step, with 68 values, which say whether the ranks agree;
+     *    then once a step, with the head's parameters and 3 values more.
+     *  - It also carries what ends a fit: a rank that is stopped (progress, max_seconds) stops all of them after the
+     *    next step, and where one fails the others fail with CALLBACK. Not so what fails before or after training: the
+     *    arguments reduce, rank and ranks, reduce itself, and what a scorer does (embedding, holding out,
+     *    calibrating). Then the host must end the other ranks.
+     *  - Memory: at most twice that of the weights more than without, for the whole gradient and what reduce is given.
+     *  - Checkpoints are the same on all ranks: one may write them, all must go on from the same one.
+     * Errors also: ARGUMENT (ranks that do not agree, a reduce that does not sum, fewer rows in a step than ranks). */
+    int32_t ranks, rank;
+    dum_reduce_fn reduce; /* NULL: ranks must be 0 or 1 */
+    void *reduce_user;
 } dum_fit_options;
 
 /* ---- Encoder ------------------------------------------------------------------------------ */

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from dum._dum import ffi
 from dum._error import keep_raised
@@ -25,6 +26,7 @@ class Progress(NamedTuple):
 
 
 ProgressCallback = Callable[[Progress], object]
+ReduceCallback = Callable[[npt.NDArray[np.float32]], object]
 
 
 @ffi.def_extern(name="dum_py_progress", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
@@ -36,6 +38,12 @@ def _progress(user: Any, p: Any) -> int:
 @ffi.def_extern(name="dum_py_checkpoint", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
 def _checkpoint(user: Any, data: Any, size: int) -> int:
     ffi.from_handle(user)(bytes(ffi.buffer(data, size)))
+    return 0
+
+
+@ffi.def_extern(name="dum_py_reduce", error=1, onerror=keep_raised)  # type: ignore[untyped-decorator]
+def _reduce(user: Any, values: Any, count: int) -> int:
+    ffi.from_handle(user)(np.frombuffer(ffi.buffer(values, 4 * count), dtype=np.float32))
     return 0
 
 

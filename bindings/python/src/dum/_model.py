@@ -14,7 +14,7 @@ from dum._context import Context, Path, default_context, struct, text
 from dum._dataset import Dataset
 from dum._dum import ffi, lib
 from dum._error import Cancelled, check, check_called_back, keep_raised
-from dum._fit import ProgressCallback, watching
+from dum._fit import ProgressCallback, ReduceCallback, watching
 from dum._params import Option, Param, encoder_params, head_params, scorer_params
 
 if TYPE_CHECKING:
@@ -136,11 +136,16 @@ class _Model:
         resume: bool = False,
         resume_from: bytes | None = None,
         labels: Any = None,
+        reduce: ReduceCallback | None = None,
+        rank: int = 0,
+        ranks: int = 0,
     ) -> Self:
         """Fits to the rows of x. `progress`: True for a bar (tqdm), or a function that is given a Progress after
         every step; where that returns something true, where max_seconds have passed, and at Ctrl-C, the fit stops
         within a step and what there is so far is kept. `labels`: of kinds that take them (mds, flow), the class of each
-        row, from 0 on."""
+        row, from 0 on. `reduce`, `rank`, `ranks`: heads, and scorer dum, trained by several processes
+        (docs/scaling-out.md); reduce is given a float32 array that lives during the call, and replaces each value by
+        its sum over all ranks."""
         return self._fit(
             x,
             labels=labels,
@@ -153,6 +158,9 @@ class _Model:
             checkpoint=checkpoint,
             resume=resume,
             resume_from=resume_from,
+            reduce=reduce,
+            rank=rank,
+            ranks=ranks,
         )
 
     def _fit(
@@ -169,6 +177,9 @@ class _Model:
         checkpoint: Callable[[bytes], object] | None = None,
         resume: bool = False,
         resume_from: bytes | None = None,
+        reduce: ReduceCallback | None = None,
+        rank: int = 0,
+        ranks: int = 0,
     ) -> Self:
         data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
         second = pairs if pairs is None or isinstance(pairs, Dataset) else Dataset(pairs, context=self._context)
@@ -192,6 +203,10 @@ class _Model:
         if resume_from is not None:
             keep.append(ffi.from_buffer(resume_from))
             options.resume_from, options.resume_size = keep[-1], len(resume_from)
+        options.rank, options.ranks = rank, ranks
+        if reduce is not None:
+            keep.append(ffi.new_handle(reduce))
+            options.reduce, options.reduce_user = lib.dum_py_reduce, keep[-1]
         options.max_seconds, options.warm_start = max_seconds, bool(warm_start)
         options.checkpoint_epochs, options.resume = checkpoint_epochs, bool(resume)
         with watching(progress) as watch:

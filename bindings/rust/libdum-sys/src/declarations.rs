@@ -928,6 +928,9 @@ pub type dum_checkpoint_fn = ::std::option::Option<
         size: usize,
     ) -> i32,
 >;
+pub type dum_reduce_fn = ::std::option::Option<
+    unsafe extern "C" fn(user: *mut ::std::os::raw::c_void, values: *mut f32, count: i64) -> i32,
+>;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct dum_fit_options {
@@ -946,12 +949,16 @@ pub struct dum_fit_options {
     pub resume_from: *const ::std::os::raw::c_void,
     pub resume_size: usize,
     pub labels: *const i32,
+    pub ranks: i32,
+    pub rank: i32,
+    pub reduce: dum_reduce_fn,
+    pub reduce_user: *mut ::std::os::raw::c_void,
 }
 #[test]
 fn bindgen_test_layout_dum_fit_options() {
     assert_eq!(
         ::std::mem::size_of::<dum_fit_options>(),
-        104usize,
+        128usize,
         concat!("Size of: ", stringify!(dum_fit_options))
     );
     assert_eq!(
@@ -1139,6 +1146,54 @@ fn bindgen_test_layout_dum_fit_options() {
         );
     }
     test_field_labels();
+    fn test_field_ranks() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_fit_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).ranks) as usize - ptr as usize
+            },
+            104usize,
+            concat!("Offset of field: ", stringify!(dum_fit_options), "::", stringify!(ranks))
+        );
+    }
+    test_field_ranks();
+    fn test_field_rank() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_fit_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).rank) as usize - ptr as usize
+            },
+            108usize,
+            concat!("Offset of field: ", stringify!(dum_fit_options), "::", stringify!(rank))
+        );
+    }
+    test_field_rank();
+    fn test_field_reduce() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_fit_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).reduce) as usize - ptr as usize
+            },
+            112usize,
+            concat!("Offset of field: ", stringify!(dum_fit_options), "::", stringify!(reduce))
+        );
+    }
+    test_field_reduce();
+    fn test_field_reduce_user() {
+        assert_eq!(
+            unsafe {
+                let uninit = ::std::mem::MaybeUninit::<dum_fit_options>::uninit();
+                let ptr = uninit.as_ptr();
+                ::std::ptr::addr_of!((*ptr).reduce_user) as usize - ptr as usize
+            },
+            120usize,
+            concat!("Offset of field: ", stringify!(dum_fit_options), "::", stringify!(reduce_user))
+        );
+    }
+    test_field_reduce_user();
 }
 impl Default for dum_fit_options {
     fn default() -> Self {

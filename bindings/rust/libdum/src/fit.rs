@@ -7,7 +7,7 @@ use std::{ptr, slice};
 
 use libdum_sys as sys;
 
-use crate::call::{c_path, call, guard};
+use crate::call::{c_path, call, count, guard};
 use crate::dataset::BoxError;
 use crate::encoder::one_label_each;
 use crate::{Dataset, Result};
@@ -43,6 +43,7 @@ pub struct Progress {
 }
 
 type ProgressFn<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
+type ReduceFn<'a> = Box<dyn FnMut(&mut [f32]) -> Result<(), BoxError> + 'a>;
 type CheckpointFn<'a> = Box<dyn FnMut(&[u8]) -> Result<(), BoxError> + 'a>;
 
 unsafe extern "C" fn progress(user: *mut c_void, progress: *const sys::dum_progress) -> i32 {
@@ -75,6 +76,17 @@ unsafe extern "C" fn checkpoint(user: *mut c_void, bytes: *const c_void, size: u
     })
 }
 
+unsafe extern "C" fn reduce(user: *mut c_void, values: *mut f32, number: i64) -> i32 {
+    guard("reduce", 1, || {
+        // SAFETY: user is the closure of the fit that runs on this thread, which calls it once at a time.
+        let closure = unsafe { &mut *user.cast::<ReduceFn<'_>>() };
+        // SAFETY: the library's values live during this call, and nobody else looks at them meanwhile.
+        let values = unsafe { slice::from_raw_parts_mut(values, count(number)) };
+        closure(values).map_err(|error| error.to_string())?;
+        Ok(0)
+    })
+}
+
 /// The options of one fit. Those of the model itself are set by name, before it.
 #[derive(Default)]
 #[must_use]
@@ -89,6 +101,9 @@ pub struct FitOptions<'a> {
     resume: bool,
     resume_from: Option<&'a [u8]>,
     labels: Option<&'a [i32]>,
+    rank: u32,
+    ranks: u32,
+    reduce: Option<ReduceFn<'a>>,
 }
 
 impl<'a> FitOptions<'a> {
@@ -160,6 +175,21 @@ impl<'a> FitOptions<'a> {
         self
     }
 
+    /// Heads, and scorers of kind "dum", trained by several processes or threads together: this is number `rank` of `ranks`.
+    /// The closure replaces each value by its sum over all ranks, with the same bits on each. Where it fails or panics, the
+    /// fit returns [`Error::Callback`](crate::Error::Callback).
+    pub fn share(
+        mut self,
+        rank: u32,
+        ranks: u32,
+        reduce: impl FnMut(&mut [f32]) -> Result<(), BoxError> + 'a,
+    ) -> Self {
+        self.rank = rank;
+        self.ranks = ranks;
+        self.reduce = Some(Box::new(reduce));
+        self
+    }
+
     /// Runs the function that fits to the data.
     pub(crate) fn run(
         mut self,
@@ -175,6 +205,8 @@ impl<'a> FitOptions<'a> {
             checkpoint_epochs: i32::try_from(self.checkpoint_epochs).unwrap_or(i32::MAX),
             checkpoint_path: path.as_ref().map_or(ptr::null(), |path| path.as_ptr()),
             resume: self.resume.into(),
+            rank: i32::try_from(self.rank).unwrap_or(i32::MAX),
+            ranks: i32::try_from(self.ranks).unwrap_or(i32::MAX),
             ..Default::default()
         };
         if let Some(closure) = &mut self.progress {
@@ -184,6 +216,10 @@ impl<'a> FitOptions<'a> {
         if let Some(closure) = &mut self.checkpoint {
             options.checkpoint = Some(checkpoint);
             options.checkpoint_user = (closure as *mut CheckpointFn<'a>).cast();
+        }
+        if let Some(closure) = &mut self.reduce {
+            options.reduce = Some(reduce);
+            options.reduce_user = (closure as *mut ReduceFn<'a>).cast();
         }
         if let Some(labels) = self.labels {
             one_label_each(data, labels)?;
@@ -209,6 +245,9 @@ impl fmt::Debug for FitOptions<'_> {
             .field("checkpoint", &self.checkpoint.is_some())
             .field("resume", &self.resume)
             .field("resume_from", &self.resume_from.map(<[u8]>::len))
+            .field("rank", &self.rank)
+            .field("ranks", &self.ranks)
+            .field("reduce", &self.reduce.is_some())
             .field("labels", &self.labels.map(<[i32]>::len))
             .finish()
     }

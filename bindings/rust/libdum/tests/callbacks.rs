@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ops::ControlFlow::{Break, Continue};
 use std::panic::panic_any;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use common::{bits, fitted, kinds, scorer, table, Folder, COLS};
@@ -240,6 +240,52 @@ fn log_that_panics() {
     // An error of the library goes before it.
     armed.store(false, Ordering::Relaxed);
     assert!(matches!(scorer.score_row(&[1.0]), Err(Error::Shape(_))));
+}
+
+/// Two threads train one head.
+#[test]
+fn shared_training() {
+    let rows = table(300);
+    let head = |batch: u32| {
+        let context = Context::builder().threads(1).build().unwrap();
+        let head = Head::new(&context).unwrap().with("batch", batch).unwrap().with("steps", 20).unwrap();
+        (context, head.with("optimizer", "sgd").unwrap().with("rate", 0.05).unwrap())
+    };
+    let (context, mut whole) = head(64);
+    whole.fit(&Dataset::from_rows(&context, &rows).unwrap()).unwrap();
+    let (given, barrier) = (Mutex::new([Vec::new(), Vec::new()]), Barrier::new(2));
+    let fit = |rank: usize| {
+        let (context, mut half) = head(32);
+        let add_up = |values: &mut [f32]| {
+            given.lock().unwrap()[rank] = values.to_vec();
+            barrier.wait();
+            for (i, value) in values.iter_mut().enumerate() {
+                *value = given.lock().unwrap().iter().map(|one| one[i]).sum();
+            }
+            barrier.wait();
+            Ok(())
+        };
+        let options = FitOptions::new().share(rank as u32, 2, add_up);
+        assert!(format!("{options:?}").contains("ranks: 2, reduce: true"));
+        half.fit_with(&Dataset::from_rows(&context, &rows).unwrap(), options).unwrap();
+        half.log_variance(&rows).unwrap()
+    };
+    let (first, second) = std::thread::scope(|threads| {
+        let other = threads.spawn(|| fit(1));
+        (fit(0), other.join().unwrap())
+    });
+    assert_eq!(first, second);
+    for (one, other) in first.iter().zip(whole.log_variance(&rows).unwrap()) {
+        assert!((one - other).abs() < 1e-4);
+    }
+
+    let data = Dataset::from_rows(&context, &rows).unwrap();
+    let (_, mut alone) = head(64);
+    let fails = FitOptions::new().share(0, 1, |_| Err("no network".into()));
+    assert_eq!(callback(alone.fit_with(&data, fails)), "the reduce closure failed: no network");
+    let panics = FitOptions::new().share(0, 1, |values| panic!("{} values", values.len()));
+    assert_eq!(callback(alone.fit_with(&data, panics)), "the reduce closure panicked: 68 values");
+    assert_eq!(alone.cols(), 0);
 }
 
 #[test]
