@@ -145,8 +145,10 @@ static dum_status find_scaling(const dumi_fitting *f, float *scaling)
 static void to_length_one(int32_t cols, float *row)
 {
     double most = 0, square = 0;
-    for (int32_t j = 0; j < cols; j++)
-        most = fmax(most, fabs((double)row[j]));
+    for (int32_t j = 0; j < cols; j++) { /* not by fmax, over which gcc 12.2 breaks down on aarch64 */
+        const double size = fabs((double)row[j]);
+        most = size > most ? size : most;
+    }
     for (int32_t j = 0; j < cols && most > 0; j++)
         square += (double)row[j] / most * ((double)row[j] / most);
     for (int32_t j = 0; j < cols && most > 0; j++)
