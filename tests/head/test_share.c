@@ -206,8 +206,11 @@ static double most_apart(const float *a, const float *b)
 {
     double most = 0;
     const int cols = strcmp(current->covariance, "diagonal") == 0 ? COLS : 1;
-    for (int i = 0; i < ROWS * cols; i++)
-        most = fmax(most, fabs((double)a[i] - (double)b[i]));
+    for (int i = 0; i < ROWS * cols; i++) {
+        const double apart = fabs((double)a[i] - (double)b[i]);
+        ck_assert(isfinite(apart));
+        most = apart > most ? apart : most;
+    }
     return most;
 }
 
