@@ -42,6 +42,9 @@ run static-c $cc -std=c11 $flags "$scratch/consumer.c" $(pkg-config --cflags dum
 # shellcheck disable=SC2046,SC2086
 run static-cxx $cxx -std=c++17 $flags "$scratch/consumer.cpp" $(pkg-config --cflags dum) $static
 if ldd "$scratch/static-c" | grep -q libdum; then echo "the static program needs libdum.so"; exit 1; fi
+others=$(readelf -d "$library"/libdum.so | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' |
+    grep -v -E '^(libblis|libc|libm|libpthread|libdl|ld-linux[^ ]*|libgcc_s|lib(a|t|ub)san)[.]so' || true)
+[ -z "$others" ] || { echo "libdum.so needs more than BLIS and libc:" $others; exit 1; }
 ldd "$scratch/shared-c" | grep -q libdum.so.0 || { echo "the soname is not libdum.so.0"; exit 1; }
 
 # What the README shows, by its own lines.
