@@ -60,5 +60,6 @@ END
     -Dblis_version="$version" -Dexamples=false -Dtests=enabled
 meson compile -C "$folder/build"
 # Without what needs the machine's own compiler. Emulation is slow.
+export CK_TIMEOUT_MULTIPLIER=10
 [ $# -gt 0 ] || set -- backend golden gradient scaling stats io resume api fuzz-model fuzz-npy
 meson test -C "$folder/build" --print-errorlogs -t 10 "$@"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Tests the binding in a virtual environment of its own: the wheel with libdum's C sources and BLIS inside, then one
 # against an installed libdum. tests/run.sh calls it, after it has built libdum.
-#   run.sh BUILD FOLDER    BUILD: a build folder of libdum; FOLDER: for what is made here
+#   run.sh BUILD FOLDER [--sanitize]    BUILD: a build folder of libdum; FOLDER: for what is made here; --sanitize: only
+# pytest, under ASan and UBSan, with libdum and the binding built for them
 set -eu
 build=$(cd "$1" && pwd)
 mkdir -p "$2"
@@ -28,6 +29,22 @@ wheel() {
     pip wheel -q --no-build-isolation --no-deps . -w "$folder/$1" \
         "--config-settings=setup-args=$2" "--config-settings=build-dir=$folder/$1-build"
 }
+
+if [ "${3:-}" = --sanitize ]; then
+    export CFLAGS=-fsanitize=address,undefined LDFLAGS=-fsanitize=address,undefined
+    wheel sanitized --force-fallback-for=dum
+    pip install -q --no-deps --force-reinstall "$folder"/sanitized/*.whl
+    # Python itself leaks on purpose. pytest keeps what a process says that dies: hence the log.
+    rm -f "$folder"/sanitizer.*
+    LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+        ASAN_OPTIONS="detect_leaks=0:log_path=$folder/sanitizer" UBSAN_OPTIONS="halt_on_error=1:log_path=$folder/sanitizer" \
+        DUM_TOOL=$build/examples/dum pytest -q --ignore tests/test_examples.py || failed=yes
+    for log in "$folder"/sanitizer.*; do
+        [ ! -e "$log" ] || { cat "$log" && failed=yes; }
+    done
+    [ -z "${failed:-}" ]
+    exit
+fi
 
 # libdum and BLIS inside.
 wheel built-in --force-fallback-for=dum

@@ -60,8 +60,9 @@ class _Model:
     def _create(self, out: Any) -> int:
         raise NotImplementedError
 
-    def _own(self, pointer: Any) -> Any:
-        return ffi.gc(pointer, getattr(lib, f"dum_{self._noun}_destroy"))
+    @classmethod
+    def _own(cls, pointer: Any) -> Any:
+        return ffi.gc(pointer, getattr(lib, f"dum_{cls._noun}_destroy"))
 
     def _fresh(self) -> Any:
         out = ffi.new(f"dum_{self._noun} **")
@@ -88,10 +89,11 @@ class _Model:
         return self._own(out[0])
 
     @classmethod
-    def _loaded(cls, pointer: Any, context: Context) -> Self:
+    def _loaded(cls, handle: Any, context: Context) -> Self:
+        """Of a handle that is owned already."""
         made = cls.__new__(cls)
         made._context = context
-        made._handle = made._own(pointer)
+        made._handle = handle
         made._params = made._table()
         made._options = made.options
         return made
@@ -232,7 +234,7 @@ class _Model:
         context = context or default_context()
         out = ffi.new(f"dum_{cls._noun} **")
         check_called_back(getattr(lib, f"dum_{cls._noun}_load")(context._handle, os.fsencode(path), out))
-        return cls._loaded(out[0], context)
+        return cls._loaded(cls._own(out[0]), context)
 
     def to_bytes(self) -> bytes:
         """The model file, in memory."""
@@ -249,7 +251,7 @@ class _Model:
         out = ffi.new(f"dum_{cls._noun} **")
         buffer = ffi.from_buffer(data)
         check_called_back(getattr(lib, f"dum_{cls._noun}_load_memory")(context._handle, buffer, len(buffer), out))
-        return cls._loaded(out[0], context)
+        return cls._loaded(cls._own(out[0]), context)
 
     def _arguments(self) -> tuple[Any, ...]:
         return ()
