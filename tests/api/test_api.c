@@ -260,7 +260,7 @@ START_TEST(failing_allocations)
 {
     static float rows[ROWS * COLS];
     make_rows(rows, ROWS, COLS);
-    failing f = {{0, 0}, 0};
+    failing f = {{0}, 0};
     dum_context_options options;
     DUM_INIT(options);
     options.threads = 1;
