@@ -55,25 +55,23 @@ static bool sync_file(const dumi_file_calls *calls, int file)
     return result == 0;
 }
 
-/* Is the open file still the one of that name, and nobody else's? */
-static bool is_own(int file, const char *name)
-{
-    struct stat opened, named;
-    return fstat(file, &opened) == 0 && lstat(name, &named) == 0 && S_ISREG(named.st_mode) &&
-           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino && named.st_nlink == 1 &&
-           named.st_uid == geteuid();
-}
-
-/* Locked against other threads and processes, and empty. Where files cannot be locked, only one that is new. */
+/* Locked against other threads and processes, and empty. One that is not new must be ours alone; of a new one the owner
+ * may be whoever the file system says, and where files cannot be locked, only a new one will do. */
 static bool take_over(int file, const char *name, bool is_new)
 {
+    struct stat opened, named;
     int result;
     do
         result = flock(file, LOCK_EX | LOCK_NB);
     while (result != 0 && errno == EINTR);
-    if (result != 0 && (errno == EWOULDBLOCK || !is_new))
+    if (result != 0)
+        return is_new && errno != EWOULDBLOCK;
+    /* Before it was locked, another may have taken it over and renamed it. */
+    if (lstat(name, &named) != 0)
         return false;
-    return is_own(file, name) && ftruncate(file, 0) == 0;
+    return is_new || (fstat(file, &opened) == 0 && S_ISREG(named.st_mode) && opened.st_dev == named.st_dev &&
+                      opened.st_ino == named.st_ino && named.st_nlink == 1 && named.st_uid == geteuid() &&
+                      ftruncate(file, 0) == 0);
 }
 
 /* A file beside `path` that nobody else uses: a new one, or one that was left by who was killed. */
