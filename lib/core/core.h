@@ -179,7 +179,8 @@ enum {
     DUMI_RNG_AUGMENT,
     DUMI_RNG_CORRUPT,
     DUMI_RNG_VIEW,
-    DUMI_RNG_BANK
+    DUMI_RNG_BANK,
+    DUMI_RNG_STRUCTURE
 };
 
 typedef struct dumi_rng {

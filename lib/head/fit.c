@@ -429,7 +429,8 @@ static dum_status digest(training *f, char out[65])
     const dumi_scaling *scaling = &f->model->scaling;
     const size_t cols = (size_t)scaling->cols, parameters = f->model->parameter_count;
     const int64_t numbers[] = {f->data->rows, f->data->cols,  f->pace.begun,
-                               f->pace.steps, f->share.ranks, f->options->pairs != NULL};
+                               f->pace.steps, f->share.ranks, f->options->pairs != NULL,
+                               scaling->kind};
     dumi_sha256 hash;
     DUMI_TRY(f->backend->download(f->stream, f->share.values, f->model->parameters, parameters));
     dumi_sha256_init(&hash);

@@ -42,7 +42,14 @@ enum {
 };
 enum { DUMI_PRESET_DEFAULT, DUMI_PRESET_PAPER, DUMI_PRESET_PAPER_IMAGES };
 enum { DUMI_LOCAL, DUMI_POE };
-enum { DUMI_SCALE_NONE, DUMI_SCALE_MINMAX, DUMI_SCALE_ZSCORE, DUMI_SCALE_UNIT, DUMI_SCALE_WHITEN };
+enum {
+    DUMI_SCALE_NONE,
+    DUMI_SCALE_MINMAX,
+    DUMI_SCALE_ZSCORE,
+    DUMI_SCALE_UNIT,
+    DUMI_SCALE_WHITEN,
+    DUMI_SCALE_AUTO /* an option only: a fitted scaling is one of the others */
+};
 enum { DUMI_AUTO, DUMI_ON, DUMI_OFF };
 enum { DUMI_NESTED, DUMI_DISJOINT };
 enum { DUMI_DOT, DUMI_COSINE };
@@ -78,6 +85,16 @@ dum_status dumi_scaling_copy(dum_context *context, const dumi_scaling *from, dum
 /* z (device, rows x cols) from x (device, contiguous); `between` is scratch of the same size, may equal x. */
 void dumi_scaling_apply(dumi_stream *stream, const dumi_backend *backend, const dumi_scaling *scaling,
                         int32_t rows, const float *x, float *between, float *z);
+/* The rows `indices` of the data, scaled, into `out` on the host: rows x cols. */
+dum_status dumi_scaling_gather(dum_context *context, dumi_stream *stream, const dumi_scaling *scaling,
+                               const dum_dataset *data, const int64_t *indices, int32_t rows, float *out);
+/* Ascending rows of a uniform random sample of `count` of the `rows` of a dataset. */
+void dumi_sample_rows(int64_t rows, int32_t count, uint64_t seed, int64_t *indices);
+/* Scaling auto: whether the whitening that `scaling` is shows more of the data's structure than z-scores do (choose.c).
+ * `values`: its eigenvalues; `shares`: of each eigenvector's square, what lies on columns that are not constant. */
+dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const double *options,
+                               const dum_dataset *data, const dumi_scaling *scaling, const double *values,
+                               const double *shares, bool *whiten);
 /* Refuses or replaces non-finite values of `rows` contiguous rows; `first` numbers the first in errors
  * (`indices` numbers them instead where not NULL). */
 dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *x, int64_t first,

@@ -3,49 +3,6 @@
 
 #include <math.h>
 
-enum { READ_ROWS = 256 };
-
-/* Ascending rows of a uniform sample of `points` of all rows. */
-static void choose_rows(dumi_local *local, int64_t rows)
-{
-    if (local->points == rows) {
-        for (int32_t i = 0; i < local->points; i++)
-            local->rows[i] = i;
-        return;
-    }
-    for (int32_t i = 0; i < local->points; i++)
-        local->rows[i] = (int64_t)dumi_permute((uint64_t)rows, (uint64_t)i, local->seed, DUMI_RNG_RESERVOIR, 0);
-    dumi_sort_int64(local->rows, local->points);
-}
-
-/* Scales the chosen rows; leaves them in `host`. */
-static dum_status read_points(dumi_local *local, const dum_dataset *data)
-{
-    const dumi_backend *backend = local->context->backend;
-    const int32_t cols = data->cols;
-    const size_t size = (size_t)READ_ROWS * (size_t)cols;
-    float *raw = NULL, *x = backend->alloc(local->context, size), *z = backend->alloc(local->context, size);
-    float *between = backend->alloc(local->context, size);
-    dum_status status = x != NULL && z != NULL && between != NULL ? DUM_OK : dumi_status();
-    DUMI_GO(status);
-    DUMI_GO(DUMI_NEW(local->context, raw, size));
-    for (int32_t first = 0; first < local->points; first += READ_ROWS) {
-        const int32_t count = local->points - first < READ_ROWS ? local->points - first : READ_ROWS;
-        const size_t floats = (size_t)count * (size_t)cols;
-        DUMI_GO(dumi_dataset_gather(data, local->rows + first, count, raw));
-        DUMI_GO(dumi_scaling_check(local->scaling, count, raw, 0, local->rows + first));
-        backend->upload(local->stream, x, raw, floats);
-        dumi_scaling_apply(local->stream, backend, local->scaling, count, x, between, z);
-        DUMI_GO(backend->download(local->stream, local->host + (int64_t)first * cols, z, floats));
-    }
-done:
-    backend->free(local->context, x);
-    backend->free(local->context, z);
-    backend->free(local->context, between);
-    dumi_free(local->context, raw);
-    return status;
-}
-
 /* So that off-manifold queries can be made by multiplying. */
 static void centre_points(dumi_local *local)
 {
@@ -122,8 +79,8 @@ dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const do
     DUMI_TRY(DUMI_NEW(context, local->self, batch));
     DUMI_TRY(DUMI_NEW(context, local->queries, (size_t)batch * (size_t)data->cols));
     DUMI_TRY(DUMI_NEW(context, local->targets, (size_t)batch * (size_t)outputs));
-    choose_rows(local, data->rows);
-    DUMI_TRY(read_points(local, data));
+    dumi_sample_rows(data->rows, local->points, local->seed, local->rows);
+    DUMI_TRY(dumi_scaling_gather(context, stream, scaling, data, local->rows, local->points, local->host));
     centre_points(local);
     DUMI_TRY(dumi_neighbours_create(context, local->host, local->points, data->cols, &local->tree));
     if (all) {

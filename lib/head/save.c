@@ -100,6 +100,8 @@ static dum_status read_scaling(dum_context *context, const dumi_reader *reader, 
     for (int32_t j = 0; j < s->cols; j++)
         DUMI_REQUIRE(s->scale[j] >= 0 && s->spread[j] >= 0, DUM_ERR_FORMAT,
                      "the scaling of column %d is negative", j);
+    if (s->kind == DUMI_SCALE_AUTO)
+        s->kind = dumi_reader_find(reader, "scaling.rotation") != NULL ? DUMI_SCALE_WHITEN : DUMI_SCALE_ZSCORE;
     if (s->kind == DUMI_SCALE_WHITEN) {
         const dumi_tensor *t = dumi_reader_find(reader, "scaling.rotation");
         DUMI_REQUIRE(t != NULL && t->rank == 2 && t->shape[0] == s->cols && t->shape[1] == s->cols,

@@ -6,7 +6,13 @@
 
 #include <math.h>
 
-enum { BLOCK_FLOATS = 1 << 18, MOST_BLOCK_ROWS = 1024, MEDIAN_ROWS = 10000, MOST_WHITEN_COLS = 4096 };
+enum {
+    BLOCK_FLOATS = 1 << 18,
+    MOST_BLOCK_ROWS = 1024,
+    GATHER_ROWS = 256,
+    MEDIAN_ROWS = 10000,
+    MOST_WHITEN_COLS = 4096
+};
 
 typedef struct {
     dum_context *context;
@@ -130,7 +136,7 @@ static double fourth_powers(int32_t rows, int32_t cols, const float *z)
 typedef struct {
     float *x, *z, *products; /* device: a block, scaled; z'z of it */
     float *host;             /* a block, or z'z, on the host */
-    double *covariance, *vectors, *values;
+    double *covariance, *vectors, *values, *shares;
     double fourth;
 } whitening;
 
@@ -173,8 +179,13 @@ static dum_status set_rotation(const pass *p, whitening *w)
     for (int32_t j = 0; j < d; j++) {
         /* float32 resolves no eigenvalue below this part of their mean */
         const double value = fmax(w->values[j], 1e-6 * mu), factor = mu > 0 ? 1 / sqrt(value) : 1;
-        for (int32_t i = 0; i < d; i++)
-            p->scaling->rotation[(int64_t)i * d + j] = (float)(w->vectors[(int64_t)j * d + i] * factor);
+        w->values[j] = value;
+        w->shares[j] = 0;
+        for (int32_t i = 0; i < d; i++) {
+            const double part = w->vectors[(int64_t)j * d + i];
+            p->scaling->rotation[(int64_t)i * d + j] = (float)(part * factor);
+            w->shares[j] += p->scaling->spread[i] > 0 ? part * part : 0;
+        }
     }
     return DUM_OK;
 }
@@ -192,6 +203,7 @@ static dum_status whitening_create(const pass *p, whitening *w)
     DUMI_TRY(DUMI_NEW(p->context, w->covariance, d * d));
     DUMI_TRY(DUMI_NEW(p->context, w->vectors, d * d));
     DUMI_TRY(DUMI_NEW(p->context, w->values, d));
+    DUMI_TRY(DUMI_NEW(p->context, w->shares, d));
     memset(w->covariance, 0, d * d * sizeof *w->covariance);
     return DUM_OK;
 }
@@ -206,9 +218,27 @@ static void whitening_destroy(const pass *p, whitening *w)
     dumi_free(p->context, w->covariance);
     dumi_free(p->context, w->vectors);
     dumi_free(p->context, w->values);
+    dumi_free(p->context, w->shares);
 }
 
-static dum_status whiten(pass *p)
+/* Scaling auto, of two that are there: the whitening stays, or goes and leaves the z-scores. */
+static dum_status choose(const pass *p, const whitening *w, const double *options)
+{
+    dumi_scaling *scaling = p->scaling;
+    bool stays;
+    DUMI_TRY(
+        dumi_scaling_choose(p->context, p->stream, options, p->data, scaling, w->values, w->shares, &stays));
+    scaling->kind = stays ? DUMI_SCALE_WHITEN : DUMI_SCALE_ZSCORE;
+    if (stays)
+        return DUM_OK;
+    dumi_free(p->context, scaling->rotation);
+    scaling->rotation = NULL;
+    p->context->backend->unpack(p->context, scaling->rotation_packed);
+    scaling->rotation_packed = NULL;
+    return DUM_OK;
+}
+
+static dum_status whiten(pass *p, const double *options)
 {
     const int32_t d = p->scaling->cols;
     DUMI_REQUIRE(d <= MOST_WHITEN_COLS, DUM_ERR_LIMIT,
@@ -226,6 +256,9 @@ static dum_status whiten(pass *p)
         first += count;
     }
     DUMI_GO(set_rotation(p, &w));
+    DUMI_GO(dumi_scaling_upload(p->context, p->stream, p->scaling));
+    if (p->scaling->kind == DUMI_SCALE_AUTO)
+        DUMI_GO(choose(p, &w, options));
 done:
     whitening_destroy(p, &w);
     return status;
@@ -296,10 +329,10 @@ dum_status dumi_scaling_fit(dum_context *context, dumi_stream *stream, const dou
     for (int32_t j = 0; j < out->cols; j++)
         set_column(&p, j);
     DUMI_GO(dumi_scaling_upload(context, stream, out));
-    if (out->kind == DUMI_SCALE_WHITEN) {
-        DUMI_GO(whiten(&p));
-        DUMI_GO(dumi_scaling_upload(context, stream, out));
-    }
+    if (out->kind == DUMI_SCALE_AUTO && out->cols > MOST_WHITEN_COLS)
+        out->kind = DUMI_SCALE_ZSCORE;
+    if (out->kind == DUMI_SCALE_WHITEN || out->kind == DUMI_SCALE_AUTO)
+        DUMI_GO(whiten(&p, values));
 done:
     dumi_free(context, p.block);
     dumi_free(context, p.mean);
@@ -389,4 +422,41 @@ void dumi_scaling_apply(dumi_stream *stream, const dumi_backend *backend, const 
                                   .c = z,
                                   .c_row = cols,
                               });
+}
+
+void dumi_sample_rows(int64_t rows, int32_t count, uint64_t seed, int64_t *indices)
+{
+    for (int32_t i = 0; i < count; i++)
+        indices[i] =
+            count == rows ? i : (int64_t)dumi_permute((uint64_t)rows, (uint64_t)i, seed, DUMI_RNG_RESERVOIR, 0);
+    if (count < rows)
+        dumi_sort_int64(indices, count);
+}
+
+dum_status dumi_scaling_gather(dum_context *context, dumi_stream *stream, const dumi_scaling *scaling,
+                               const dum_dataset *data, const int64_t *indices, int32_t rows, float *out)
+{
+    const dumi_backend *backend = context->backend;
+    const int32_t cols = scaling->cols;
+    const size_t size = (size_t)GATHER_ROWS * (size_t)cols;
+    float *raw = NULL, *x = backend->alloc(context, size), *z = backend->alloc(context, size);
+    float *between = backend->alloc(context, size);
+    dum_status status = x != NULL && z != NULL && between != NULL ? DUM_OK : dumi_status();
+    DUMI_GO(status);
+    DUMI_GO(DUMI_NEW(context, raw, size));
+    for (int32_t first = 0; first < rows; first += GATHER_ROWS) {
+        const int32_t count = rows - first < GATHER_ROWS ? rows - first : GATHER_ROWS;
+        const size_t floats = (size_t)count * (size_t)cols;
+        DUMI_GO(dumi_dataset_gather(data, indices + first, count, raw));
+        DUMI_GO(dumi_scaling_check(scaling, count, raw, 0, indices + first));
+        backend->upload(stream, x, raw, floats);
+        dumi_scaling_apply(stream, backend, scaling, count, x, between, z);
+        DUMI_GO(backend->download(stream, out + (int64_t)first * cols, z, floats));
+    }
+done:
+    backend->free(context, x);
+    backend->free(context, z);
+    backend->free(context, between);
+    dumi_free(context, raw);
+    return status;
 }

@@ -525,14 +525,14 @@ END_TEST
 /* Each scaling, covariance, objective, anchor and norm trains, scores finite numbers, and survives a save. */
 START_TEST(all_variants)
 {
-    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten"};
+    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten", "auto"};
     static const char *const norms[] = {"l2", "trace", "logdet"};
     static float rows[ROWS * COLS];
     make_rows(rows, ROWS, COLS);
     dum_context *context = new_context(1);
     dum_dataset *data = new_dataset(context, rows, ROWS, COLS);
     double before[ROWS], after[ROWS];
-    for (int bits = 0; bits < 5 * 32; bits++) {
+    for (int bits = 0; bits < 6 * 32; bits++) {
         dum_scorer *scorer = new_scorer(context, 3), *loaded;
         ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[bits / 32]));
         ck_ok(dum_scorer_set_text(scorer, "objective", bits & 1 ? "poe" : "local"));
@@ -886,14 +886,14 @@ START_TEST(files)
 END_TEST
 
 typedef struct {
-    int32_t levels[8], counts[8];
-    char lines[8][160];
+    int32_t levels[9], counts[9];
+    char lines[9][160];
 } log_book;
 
 static void keep_line(void *user, int32_t level, int32_t code, const char *line)
 {
     log_book *book = user;
-    ck_assert(code >= 1 && code < 8);
+    ck_assert(code >= 1 && code <= DUM_LOG_SCALING);
     ck_assert_ptr_eq(strchr(line, '\n'), NULL);
     book->levels[code] = level;
     book->counts[code]++;
@@ -992,7 +992,7 @@ END_TEST
 /* Columns near both ends of float32: finite in, finite out. */
 START_TEST(extreme_columns)
 {
-    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten"};
+    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten", "auto"};
     static float rows[ROWS * COLS];
     double scores[ROWS];
     make_rows(rows, ROWS, COLS);
@@ -1004,7 +1004,7 @@ START_TEST(extreme_columns)
     }
     dum_context *context = new_context(1);
     dum_dataset *data = new_dataset(context, rows, ROWS, COLS);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         dum_scorer *scorer = new_scorer(context, 20);
         ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[i]));
         ck_ok(dum_scorer_fit(scorer, data, NULL));

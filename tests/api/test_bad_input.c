@@ -54,7 +54,7 @@ static dum_status fit(dum_scorer *scorer, const float *data, int64_t n, int32_t 
 /* A fit and finite scores of the same rows, with each scaling. */
 static void trains(const float *data, int64_t n, int32_t cols)
 {
-    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten"};
+    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten", "auto"};
     double *scores = malloc((size_t)n * sizeof *scores);
     for (size_t i = 0; i < sizeof scalings / sizeof scalings[0]; i++) {
         if (cols > 4096 && strcmp(scalings[i], "whiten") == 0)
@@ -157,8 +157,9 @@ START_TEST(many_columns)
     for (int i = 0; i < MANY * FEW; i++)
         data[i] = rows[i % (ROWS * COLS - 7)] * (float)(1 + i % 3);
     dum_scorer *scorer = make_scorer();
+    ck_ok(dum_scorer_set_text(scorer, "scaling", "whiten"));
     ck_fails(fit(scorer, data, FEW, MANY, 0), DUM_ERR_LIMIT, "use scaling zscore");
-    ck_ok(dum_scorer_set_text(scorer, "scaling", "zscore"));
+    ck_ok(dum_scorer_set_text(scorer, "scaling", "auto"));
     ck_ok(dum_scorer_set_number(scorer, "steps", 3));
     ck_ok(fit(scorer, data, FEW, MANY, 0));
     double scores[FEW];
@@ -208,7 +209,7 @@ START_TEST(absurd_options)
     ck_fails(dum_scorer_set_number(scorer, "width", 2.5), DUM_ERR_ARGUMENT, "width");
     ck_fails(dum_scorer_set_number(scorer, "wdith", 8), DUM_ERR_ARGUMENT, "wdith");
     ck_fails(dum_scorer_set_text(scorer, "scaling", "Whiten"), DUM_ERR_ARGUMENT,
-             "none|minmax|zscore|unit|whiten");
+             "none|minmax|zscore|unit|whiten|auto");
     ck_fails(dum_scorer_set_text(scorer, "rate", "fast"), DUM_ERR_ARGUMENT, "rate");
     ck_ok(dum_scorer_set_number(scorer, "rate", 1000)); /* in range, and hopeless */
     ck_ok(dum_scorer_set_text(scorer, "bound", "none"));

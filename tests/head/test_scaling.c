@@ -39,8 +39,8 @@ START_TEST(eigenvectors)
 }
 END_TEST
 
-/* Fits a scaling to rows and applies it to them. */
-static void scale(int32_t kind, const float *rows, int32_t n, int32_t d, float *z)
+/* Fits a scaling to rows and applies it to them; the kind that it is. */
+static int32_t scale(int32_t kind, const float *rows, int32_t n, int32_t d, float *z)
 {
     dum_context *context;
     dum_dataset *data;
@@ -56,10 +56,13 @@ static void scale(int32_t kind, const float *rows, int32_t n, int32_t d, float *
     float *between = malloc((size_t)n * (size_t)d * sizeof *between);
     dumi_scaling_apply(stream, context->backend, &scaling, n, rows, between, z);
     free(between);
+    kind = scaling.kind;
+    ck_assert_int_eq(scaling.rotation_packed != NULL, kind == DUMI_SCALE_WHITEN);
     dumi_scaling_destroy(context, &scaling);
     context->backend->stream_destroy(stream);
     dum_dataset_destroy(data);
     dum_context_destroy(context);
+    return kind;
 }
 
 START_TEST(definitions)
@@ -98,6 +101,37 @@ START_TEST(whitening_matches_scikit_learn)
 }
 END_TEST
 
+/* Two sheets close to each other hide behind the correlation of the columns: whitening parts them. Clusters along one
+ * direction, seen in ten columns with noise of their own, are drowned by that noise once it is as large as they are. */
+START_TEST(automatic)
+{
+    enum { N = 600, D = 10 };
+    static float rows[N * D], z[N * D], same[N * D];
+    dumi_rng rng;
+    dumi_rng_init(&rng, 7, 99, 0);
+    for (int i = 0; i < N; i++) {
+        const double along = dumi_rng_normal(&rng);
+        for (int j = 0; j < 3; j++)
+            rows[i * 3 + j] = (float)(along + (j == 0 ? 0.02 * (i % 2) : 0) + 0.002 * dumi_rng_normal(&rng));
+    }
+    ck_assert_int_eq(scale(DUMI_SCALE_AUTO, rows, N, 3, z), DUMI_SCALE_WHITEN);
+    scale(DUMI_SCALE_WHITEN, rows, N, 3, same);
+    ck_assert_mem_eq(z, same, N * 3 * sizeof *z);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < D; j++)
+            rows[i * D + j] = j == D - 1 ? 3 : (float)(i % 5 + 0.02 * dumi_rng_normal(&rng));
+    ck_assert_int_eq(scale(DUMI_SCALE_AUTO, rows, N, D, z), DUMI_SCALE_ZSCORE);
+    scale(DUMI_SCALE_ZSCORE, rows, N, D, same);
+    ck_assert_mem_eq(z, same, sizeof z);
+    ck_assert_int_eq(scale(DUMI_SCALE_AUTO, rows, 1, D, z), DUMI_SCALE_WHITEN);
+    for (int i = 0; i < N * D; i++)
+        rows[i] = 1;
+    scale(DUMI_SCALE_AUTO, rows, N, D, z);
+    for (int i = 0; i < N * D; i++)
+        ck_assert_float_eq(z[i], 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("scaling");
@@ -105,6 +139,7 @@ int main(void)
     tcase_add_test(cases, eigenvectors);
     tcase_add_test(cases, definitions);
     tcase_add_test(cases, whitening_matches_scikit_learn);
+    tcase_add_test(cases, automatic);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }

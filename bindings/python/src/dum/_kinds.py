@@ -480,8 +480,9 @@ class DUM(Detector):
         local: likelihood of the nearest neighbours; poe: the paper's product of experts
     covariance : "diagonal", "circular"; default "circular"
         one log-variance a dimension, or one for all
-    scaling : "none", "minmax", "zscore", "unit", "whiten"; default "whiten"
-        of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening
+    scaling : "none", "minmax", "zscore", "unit", "whiten", "auto"; default "auto"
+        of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening; auto: whiten or zscore,
+        whichever brings neighbours closer
     layers : 0 to 16; default 3
         hidden layers
     width : 1 to 65536; default 256
@@ -546,7 +547,7 @@ class DUM(Detector):
         preset: Literal["default", "paper", "paper-images"] = "default",
         objective: Literal["local", "poe"] = "local",
         covariance: Literal["diagonal", "circular"] = "circular",
-        scaling: Literal["none", "minmax", "zscore", "unit", "whiten"] = "whiten",
+        scaling: Literal["none", "minmax", "zscore", "unit", "whiten", "auto"] = "auto",
         layers: int = 3,
         width: int = 256,
         bound: Literal["none", "tanh"] = "tanh",
