@@ -592,7 +592,7 @@ DUM_API DUM_NODISCARD dum_status dum_scorer_score_dataset(const dum_scorer *scor
  * (rows x cols, contiguous; a row sums to 1). Kind "dum", diagonal covariance: the predicted variance
  * carried back to the units of the input, divided by the feature's variance in the training rows;
  * `deviation` (NULL or rows x cols) receives its square root in the feature's own unit. Circular with
- * anchor: each feature's part of the squared distance ||z||^2 that the anchor measures (parts can be
+ * anchor: each feature's part of the squared distance from the mean of the anchor's nearest centres (parts can be
  * negative where features are correlated); deviation is then the same for a feature in all rows up to
  * sigma. Of the other kinds, deviation must be NULL: copod, ecod, hbos: each column's part of the sum that the score
  * is (hbos: what it has over the column's commonest bin); knn, lof: of the squares of the distances to the neighbours;

@@ -52,7 +52,10 @@ typedef struct {
 enum { DUMI_BOUND_NONE = 0, DUMI_BOUND_TANH = 1 };
 
 /* From the network's output o to the log-variance s (spec: "log-variance bound", "anchor"):
- * s = bound(o) + (anchor ? log(epsilon + |z|^2 / cols) : 0) + *offset. */
+ * s = bound(o) + (anchor ? log(epsilon + D / cols) : 0) + *offset, where D is the mean of |z - c|^2 over the
+ * DUMI_NEAR centres c that are nearest (those whose product is largest; of all where there are fewer), or |z|^2 where there
+ * are no centres. */
+enum { DUMI_NEAR = 5 };
 typedef struct {
     int32_t rows, cols; /* of z */
     int32_t outputs;    /* columns of o and s: cols or 1 */
@@ -60,7 +63,10 @@ typedef struct {
     float bound_scale;  /* c in c tanh(o / c) */
     bool anchor;
     float epsilon;
-    const float *offset; /* one float on the device */
+    int32_t centre_count;
+    const float *centres;  /* centre_count x cols, on the device */
+    const float *products; /* rows x centre_count, on the device: z . c - |c|^2 / 2 */
+    const float *offset;   /* one float on the device */
 } dumi_head_shape;
 
 typedef struct {

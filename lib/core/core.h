@@ -180,7 +180,8 @@ enum {
     DUMI_RNG_CORRUPT,
     DUMI_RNG_VIEW,
     DUMI_RNG_BANK,
-    DUMI_RNG_STRUCTURE
+    DUMI_RNG_STRUCTURE,
+    DUMI_RNG_CENTRES
 };
 
 typedef struct dumi_rng {

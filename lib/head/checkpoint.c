@@ -81,6 +81,9 @@ static dum_status check_data(const dumi_checkpoint *c, const dumi_reader *reader
     DUMI_REQUIRE(rows == c->rows && shift != NULL && shift->rank == 1 && shift->shape[0] == cols,
                  DUM_ERR_ARGUMENT, "the data are %lld x %d, the checkpoint was made on %lld x %lld",
                  (long long)c->rows, cols, (long long)rows, shift != NULL ? (long long)shift->shape[0] : 0);
+    DUMI_REQUIRE((dumi_reader_find(reader, "anchor.centres") != NULL) == (c->model->centres.count > 0),
+                 DUM_ERR_ARGUMENT,
+                 "the checkpoint was made with another anchor: set option anchor on to resume it");
     float *theirs;
     DUMI_TRY(DUMI_NEW(c->context, theirs, (size_t)cols * 2));
     dum_status status;

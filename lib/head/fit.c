@@ -24,7 +24,7 @@ typedef struct {
     dumi_pace pace;
     int64_t *indices;
     float *host, *host_s; /* raw rows; outputs */
-    float *x, *between, *z, *s, *t, *d_s, *d_o;
+    float *x, *between, *z, *products, *s, *t, *d_s, *d_o;
     dumi_activations activations;
     dumi_optimiser optimiser;
     dumi_local local;
@@ -100,7 +100,8 @@ static dum_status allocate(training *f)
     f->t = device(f, outputs);
     f->d_s = device(f, outputs);
     f->d_o = device(f, outputs);
-    if (!f->x || !f->between || !f->z || !f->s || !f->t || !f->d_s || !f->d_o)
+    f->products = device(f, (size_t)f->batch * (size_t)(f->model->centres.count + 1));
+    if (!f->x || !f->between || !f->z || !f->products || !f->s || !f->t || !f->d_s || !f->d_o)
         return dumi_status();
     DUMI_TRY(dumi_activations_create(f->context, &f->model->mlp, f->batch, true, &f->activations));
     if (f->share.reduce != NULL)
@@ -187,8 +188,7 @@ static void forward(training *f)
 {
     dumi_mlp_forward(f->stream, f->backend, &f->model->mlp, f->model->parameters, NULL, f->batch, f->z,
                      &f->activations);
-    const dumi_head_shape shape = dumi_model_shape(f->model, f->batch);
-    f->backend->head(f->stream, &shape, f->activations.output, f->z, f->s);
+    dumi_model_head(f->model, f->stream, f->batch, f->activations.output, f->z, f->products, f->s);
 }
 
 static dum_status loss_and_gradient(training *f)
@@ -356,6 +356,7 @@ static dum_status copy_model(training *f, const dumi_head_model *old)
                  "the data have %d columns, the head was fitted on %d", f->data->cols, old->cols);
     DUMI_TRY(dumi_scaling_copy(f->context, &old->scaling, &f->model->scaling));
     DUMI_TRY(dumi_scaling_upload(f->context, f->stream, &f->model->scaling));
+    DUMI_TRY(dumi_centres_copy(f->context, f->stream, old->cols, &old->centres, &f->model->centres));
     float *host;
     DUMI_TRY(DUMI_NEW(f->context, host, old->parameter_count));
     const dum_status status = f->backend->download(f->stream, host, old->parameters, old->parameter_count);
@@ -376,6 +377,9 @@ static dum_status prepare(training *f, const dumi_head_model *old)
         DUMI_TRY(copy_model(f, old));
     } else {
         DUMI_TRY(dumi_scaling_fit(f->context, f->stream, f->values, f->data, &f->model->scaling));
+        if (f->model->centred)
+            DUMI_TRY(dumi_centres_fit(f->context, f->stream, f->values, f->data, &f->model->scaling,
+                                      &f->model->centres));
         DUMI_TRY(init_parameters(f));
     }
     DUMI_TRY(allocate(f));
@@ -390,7 +394,7 @@ static void release(training *f)
     dumi_local_destroy(&f->local);
     dumi_optimiser_destroy(f->context, &f->optimiser);
     dumi_activations_destroy(f->context, &f->activations);
-    float *const buffers[] = {f->x, f->between, f->z, f->s, f->t, f->d_s, f->d_o};
+    float *const buffers[] = {f->x, f->between, f->z, f->products, f->s, f->t, f->d_s, f->d_o};
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
         f->backend->free(f->context, buffers[i]);
     dumi_free(f->context, f->indices);

@@ -19,6 +19,7 @@ enum {
     DUMI_BOUND,
     DUMI_BOUND_SCALE,
     DUMI_ANCHOR,
+    DUMI_CENTRES,
     DUMI_BAGS,
     DUMI_SIMILARITY,
     DUMI_TEMPERATURE,
@@ -50,7 +51,7 @@ enum {
     DUMI_SCALE_WHITEN,
     DUMI_SCALE_AUTO /* an option only: a fitted scaling is one of the others */
 };
-enum { DUMI_AUTO, DUMI_ON, DUMI_OFF };
+enum { DUMI_AUTO, DUMI_ON, DUMI_OFF, DUMI_ON_CENTRES };
 enum { DUMI_NESTED, DUMI_DISJOINT };
 enum { DUMI_DOT, DUMI_COSINE };
 enum { DUMI_CONSTANT, DUMI_COSINE_DECAY };
@@ -100,6 +101,24 @@ dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const 
 dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *x, int64_t first,
                               const int64_t *indices);
 
+/* The centres of the anchor, in the space of z. */
+typedef struct {
+    int32_t count; /* 0: the anchor is the distance to the origin */
+    float *rows;   /* host, count x cols */
+    float *rows_device, *bias_device;
+    dumi_packed *packed; /* cols x count */
+} dumi_centres;
+
+enum { DUMI_MOST_CENTRES = 4096 };
+
+dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const double *values,
+                            const dum_dataset *data, const dumi_scaling *scaling, dumi_centres *out);
+/* What lies on the device, from `count` and `rows`. */
+dum_status dumi_centres_finish(dum_context *context, dumi_stream *stream, int32_t cols, dumi_centres *centres);
+dum_status dumi_centres_copy(dum_context *context, dumi_stream *stream, int32_t cols, const dumi_centres *from,
+                             dumi_centres *to);
+void dumi_centres_destroy(dum_context *context, dumi_centres *centres);
+
 /* What fit makes: read-only afterwards, but for the slots. */
 enum { DUMI_TILE_ROWS = 256 };
 
@@ -110,9 +129,10 @@ typedef struct {
     int32_t cols, outputs;
     int32_t bound;
     double bound_scale;
-    bool anchor;
-    int32_t precision; /* of the packed weights */
+    bool anchor, centred; /* centred: the anchor has centres, once it is fitted */
+    int32_t precision;    /* of the packed weights */
     dumi_scaling scaling;
+    dumi_centres centres;
     dumi_mlp mlp;
     size_t parameter_count; /* the MLP's and one more, the offset */
     float *parameters;      /* device */
@@ -132,6 +152,9 @@ void dumi_model_destroy(dumi_head_model *model);
 /* Packs the weights for scoring. */
 dum_status dumi_model_finish(dumi_head_model *model);
 dumi_head_shape dumi_model_shape(const dumi_head_model *model, int32_t rows);
+/* From the network's output o and z to s. `products`: rows x centres.count of scratch. */
+void dumi_model_head(const dumi_head_model *model, dumi_stream *stream, int32_t rows, const float *o,
+                     const float *z, float *products, float *s);
 
 /* Trains a model by the options `values`: from `old` on where warm_start is set and old is not NULL.
  * With DUM_CANCELLED there is a model too. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "head/head.h"
 
-static bool resolve_anchor(const double *values)
+static void resolve_anchor(const double *values, dumi_head_model *model)
 {
     const int32_t anchor = (int32_t)values[DUMI_ANCHOR];
-    return anchor == DUMI_ON || (anchor == DUMI_AUTO && (int32_t)values[DUMI_OBJECTIVE] == DUMI_LOCAL);
+    const bool local = anchor == DUMI_AUTO && (int32_t)values[DUMI_OBJECTIVE] == DUMI_LOCAL;
+    model->centred = local || anchor == DUMI_ON_CENTRES;
+    model->anchor = model->centred || anchor == DUMI_ON;
 }
 
 dum_status dumi_model_create(dum_context *context, const double *values, int32_t cols, dumi_head_model **out)
@@ -16,7 +18,7 @@ dum_status dumi_model_create(dum_context *context, const double *values, int32_t
     model->cols = cols;
     model->outputs = (int32_t)values[DUMI_COVARIANCE] == DUM_COVARIANCE_DIAGONAL ? cols : 1;
     model->bound = (int32_t)values[DUMI_BOUND];
-    model->anchor = resolve_anchor(values);
+    resolve_anchor(values, model);
     model->bound_scale = values[DUMI_BOUND_SCALE] > 0 ? values[DUMI_BOUND_SCALE] : model->anchor ? 3 : 10;
     model->precision = (int32_t)values[DUMI_PRECISION];
     model->scaling.cols = cols;
@@ -56,15 +58,40 @@ dumi_head_shape dumi_model_shape(const dumi_head_model *model, int32_t rows)
         .bound_scale = (float)model->bound_scale,
         .anchor = model->anchor,
         .epsilon = 1e-3f,
+        .centre_count = model->centres.count,
+        .centres = model->centres.rows_device,
         .offset = model->parameters + model->mlp.parameters,
     };
+}
+
+void dumi_model_head(const dumi_head_model *model, dumi_stream *stream, int32_t rows, const float *o,
+                     const float *z, float *products, float *s)
+{
+    const dumi_backend *backend = model->context->backend;
+    const dumi_centres *centres = &model->centres;
+    dumi_head_shape shape = dumi_model_shape(model, rows);
+    shape.products = products;
+    if (centres->count > 0)
+        backend->gemm(stream, &(dumi_gemm){
+                                  .m = rows,
+                                  .n = centres->count,
+                                  .k = model->cols,
+                                  .a = z,
+                                  .a_row = model->cols,
+                                  .a_col = 1,
+                                  .packed = centres->packed,
+                                  .c = products,
+                                  .c_row = centres->count,
+                                  .bias = centres->bias_device,
+                              });
+    backend->head(stream, &shape, o, z, s);
 }
 
 /* What one thread needs to score a tile of rows. */
 struct dumi_workspace {
     dumi_stream *stream;
     float *host; /* raw rows, contiguous */
-    float *x, *between, *z, *s;
+    float *x, *between, *z, *products, *s;
     dumi_activations activations;
 };
 
@@ -78,6 +105,7 @@ static void workspace_destroy(const dumi_head_model *model, dumi_workspace *w)
     backend->free(context, w->x);
     backend->free(context, w->between);
     backend->free(context, w->z);
+    backend->free(context, w->products);
     backend->free(context, w->s);
     dumi_activations_destroy(context, &w->activations);
     backend->stream_destroy(w->stream);
@@ -99,8 +127,10 @@ static dum_status workspace_fill(const dumi_head_model *model, dumi_workspace *w
     w->x = backend->alloc(context, size);
     w->between = backend->alloc(context, size);
     w->z = backend->alloc(context, size);
+    w->products = backend->alloc(context, (size_t)DUMI_TILE_ROWS * (size_t)(model->centres.count + 1));
     w->s = backend->alloc(context, (size_t)DUMI_TILE_ROWS * (size_t)model->outputs);
-    return w->x != NULL && w->between != NULL && w->z != NULL && w->s != NULL ? DUM_OK : dumi_status();
+    const bool all = w->x != NULL && w->between != NULL && w->z != NULL && w->products != NULL && w->s != NULL;
+    return all ? DUM_OK : dumi_status();
 }
 
 static dum_status workspace_create(const dumi_head_model *model, dumi_workspace **out)
@@ -142,6 +172,7 @@ void dumi_model_destroy(dumi_head_model *model)
             backend->unpack(context, model->packed[l]);
     backend->free(context, model->parameters);
     dumi_scaling_destroy(context, &model->scaling);
+    dumi_centres_destroy(context, &model->centres);
     dumi_free(context, model);
     dum_context_destroy(context);
 }
@@ -169,8 +200,7 @@ static dum_status run_tile_in(const run *r, dumi_workspace *w, int64_t first, in
     dumi_scaling_apply(w->stream, backend, &model->scaling, count, w->x, w->between, w->z);
     dumi_mlp_forward(w->stream, backend, &model->mlp, model->parameters, model->packed, count, w->z,
                      &w->activations);
-    const dumi_head_shape shape = dumi_model_shape(model, count);
-    backend->head(w->stream, &shape, w->activations.output, w->z, w->s);
+    dumi_model_head(model, w->stream, count, w->activations.output, w->z, w->products, w->s);
     if (r->s != NULL)
         return backend->download(w->stream, r->s + first * model->outputs, w->s,
                                  (size_t)count * (size_t)model->outputs);

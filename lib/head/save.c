@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 enum { NAME = 32 };
+static const char CENTRES[] = "anchor.centres";
 
 static void layer_name(char *name, int32_t layer, const char *what)
 {
@@ -26,7 +27,10 @@ static dum_status write_scaling(const dumi_scaling *s, dumi_model_writer *writer
 dum_status dumi_head_model_write(const dumi_head_model *model, const float *parameters,
                                  dumi_model_writer *writer)
 {
+    const dumi_centres *centres = &model->centres;
     DUMI_TRY(write_scaling(&model->scaling, writer));
+    if (centres->count > 0)
+        DUMI_TRY(dumi_writer_tensor(writer, CENTRES, DUMI_F32, centres->count, model->cols, centres->rows));
     for (int32_t l = 0; l < model->mlp.count; l++) {
         const dumi_layer *layer = &model->mlp.layers[l];
         char name[NAME];
@@ -114,6 +118,24 @@ static dum_status read_scaling(dum_context *context, const dumi_reader *reader, 
     return DUM_OK;
 }
 
+/* A file from before there were centres has none: its anchor is the distance to the origin. */
+static dum_status read_centres(dum_context *context, dumi_stream *stream, const dumi_reader *reader,
+                               const double *values, dumi_head_model *model)
+{
+    const dumi_tensor *t = dumi_reader_find(reader, CENTRES);
+    if (!model->centred || (t == NULL && (int32_t)values[DUMI_ANCHOR] == DUMI_AUTO))
+        return DUM_OK;
+    DUMI_REQUIRE(t != NULL && t->rank == 2 && t->dtype == DUMI_F32 && t->shape[0] >= 1 &&
+                     t->shape[0] <= DUMI_MOST_CENTRES && t->shape[1] == model->cols,
+                 DUM_ERR_FORMAT, "tensor %s is missing or not 1 to %d rows of %d columns", CENTRES,
+                 DUMI_MOST_CENTRES, model->cols);
+    dumi_centres *centres = &model->centres;
+    centres->count = (int32_t)t->shape[0];
+    DUMI_TRY(DUMI_NEW(context, centres->rows, (size_t)centres->count * (size_t)model->cols));
+    DUMI_TRY(dumi_reader_copy(reader, CENTRES, DUMI_F32, centres->count, model->cols, centres->rows));
+    return dumi_centres_finish(context, stream, model->cols, centres);
+}
+
 dum_status dumi_head_parameters_read(const dumi_head_model *model, const dumi_reader *reader, float *parameters)
 {
     for (int32_t l = 0; l < model->mlp.count; l++) {
@@ -133,6 +155,7 @@ static dum_status fill_model(dum_context *context, dumi_stream *stream, const du
 {
     DUMI_TRY(read_scaling(context, reader, values, &model->scaling));
     DUMI_TRY(dumi_scaling_upload(context, stream, &model->scaling));
+    DUMI_TRY(read_centres(context, stream, reader, values, model));
     float *parameters;
     DUMI_TRY(DUMI_NEW(context, parameters, model->parameter_count));
     dum_status status = dumi_head_parameters_read(model, reader, parameters);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Kind "dum": a head and a norm of its variance. */
 #include "head/head.h"
+#include "neighbours/neighbours.h"
 #include "scorer/scorer.h"
 
 #include <math.h>
@@ -106,16 +107,48 @@ static double scaled(const dumi_scaling *scaling, const float *x, int32_t j)
     return ((double)x[j] - (double)scaling->shift[j]) * (double)scaling->scale[j];
 }
 
-/* Each column's part of |z|^2: y_j (R z)_j, with y the scaled row and z = y R. */
-static double anchor_part(const dumi_head_model *model, const float *x, const float *z, int32_t j)
+/* Each column's part of |z|^2: y_j (R z)_j, with z = y R, so y = R diag(eigenvalues) z. */
+static double anchor_part(const dumi_head_model *model, const float *z, const float *eigenvalues, int32_t j)
 {
     const int32_t d = model->cols;
     if (model->scaling.rotation == NULL)
         return (double)z[j] * (double)z[j];
-    double sum = 0;
-    for (int32_t k = 0; k < d; k++)
-        sum += (double)model->scaling.rotation[(int64_t)j * d + k] * (double)z[k];
-    return scaled(&model->scaling, x, j) * sum;
+    double y = 0, sum = 0;
+    for (int32_t k = 0; k < d; k++) {
+        const double part = (double)model->scaling.rotation[(int64_t)j * d + k] * (double)z[k];
+        y += part * (double)eigenvalues[k];
+        sum += part;
+    }
+    return y * sum;
+}
+
+/* z from where the anchor is: the mean of the nearest centres, or the origin. */
+static void from_anchor(const dumi_head_model *model, float *z)
+{
+    const dumi_centres *centres = &model->centres;
+    const int32_t d = model->cols, count = centres->count < DUMI_NEAR ? centres->count : DUMI_NEAR;
+    const float *found[DUMI_NEAR] = {0};
+    double squares[DUMI_NEAR];
+    for (int32_t i = 0; i < centres->count; i++) {
+        const float *row = centres->rows + (int64_t)i * d;
+        const double square = dumi_square_distance(d, z, row);
+        int32_t at = i < count ? i : count;
+        for (; at > 0 && square < squares[at - 1]; at--)
+            if (at < count) {
+                found[at] = found[at - 1];
+                squares[at] = squares[at - 1];
+            }
+        if (at < count) {
+            found[at] = row;
+            squares[at] = square;
+        }
+    }
+    for (int32_t j = 0; j < d && count > 0; j++) {
+        double sum = 0;
+        for (int32_t i = 0; i < count; i++)
+            sum += (double)found[i][j];
+        z[j] = (float)((double)z[j] - sum / count);
+    }
 }
 
 /* From the scaled column back to the input's unit: one standard deviation of z is this much of x. */
@@ -158,10 +191,13 @@ static dum_status explain(const double *values, void *state, int64_t row, float 
     DUMI_TRY(dumi_model_row(model, row, x, z, s));
     if (scaling->rotation != NULL)
         find_eigenvalues(model, eigenvalues);
+    if (model->anchor)
+        from_anchor(model, z);
     for (int32_t j = 0; j < d; j++) {
         const double variance = column_variance(model, s, eigenvalues, j), unit = input_unit(scaling, x, j);
         const double spread = scaling->spread[j], relative = spread > 0 ? unit / spread : 0;
-        share[j] = diagonal ? (float)(variance * relative * relative) : (float)anchor_part(model, x, z, j);
+        share[j] =
+            diagonal ? (float)(variance * relative * relative) : (float)anchor_part(model, z, eigenvalues, j);
         if (deviation != NULL)
             deviation[j] = (float)(sqrt(variance) * unit);
     }

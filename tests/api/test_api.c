@@ -537,7 +537,7 @@ START_TEST(all_variants)
         ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[bits / 32]));
         ck_ok(dum_scorer_set_text(scorer, "objective", bits & 1 ? "poe" : "local"));
         ck_ok(dum_scorer_set_text(scorer, "covariance", bits & 2 ? "diagonal" : "circular"));
-        ck_ok(dum_scorer_set_text(scorer, "anchor", bits & 4 ? "on" : "off"));
+        ck_ok(dum_scorer_set_text(scorer, "anchor", bits & 4 ? "on" : bits & 2 ? "off" : "centres"));
         ck_ok(dum_scorer_set_text(scorer, "bound", bits & 8 ? "none" : "tanh"));
         ck_ok(dum_scorer_set_text(scorer, "optimizer", bits & 16 ? "sgd" : "adam"));
         ck_ok(dum_scorer_set_text(scorer, "bags", bits & 16 ? "disjoint" : "nested"));

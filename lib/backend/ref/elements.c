@@ -48,6 +48,37 @@ void dumi_ref_unit(dumi_stream *stream, int32_t rows, int32_t cols, float *z)
     }
 }
 
+static double square_distance(int32_t cols, const float *x, const float *y)
+{
+    double sum = 0;
+    for (int32_t j = 0; j < cols; j++) {
+        const double difference = (double)x[j] - (double)y[j];
+        sum += difference * difference;
+    }
+    return sum;
+}
+
+/* Ranked by their products, which float32 rounds; measured in double. */
+static double nearest_centres(const dumi_head_shape *shape, const float *z, const float *products)
+{
+    const int32_t count = shape->centre_count < DUMI_NEAR ? shape->centre_count : DUMI_NEAR;
+    int32_t found[DUMI_NEAR];
+    for (int32_t i = 0; i < shape->centre_count; i++) {
+        int32_t at = i < count ? i : count;
+        while (at > 0 && products[i] > products[found[at - 1]]) {
+            if (at < count)
+                found[at] = found[at - 1];
+            at--;
+        }
+        if (at < count)
+            found[at] = i;
+    }
+    double sum = 0;
+    for (int32_t i = 0; i < count; i++)
+        sum += square_distance(shape->cols, z, shape->centres + (int64_t)found[i] * shape->cols);
+    return sum / count;
+}
+
 void dumi_ref_head(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *z, float *s)
 {
     (void)stream;
@@ -55,8 +86,11 @@ void dumi_ref_head(dumi_stream *stream, const dumi_head_shape *shape, const floa
     for (int64_t i = 0; i < shape->rows; i++) {
         float base = *shape->offset;
         if (shape->anchor) {
-            const double norm = square_norm(shape->cols, z + i * shape->cols) / shape->cols;
-            base += (float)log((double)shape->epsilon + norm);
+            const float *row = z + i * shape->cols;
+            const double square = shape->centre_count > 0
+                                      ? nearest_centres(shape, row, shape->products + i * shape->centre_count)
+                                      : square_norm(shape->cols, row);
+            base += (float)log((double)shape->epsilon + square / shape->cols);
         }
         for (int64_t j = i * shape->outputs; j < (i + 1) * shape->outputs; j++)
             s[j] = base + (shape->bound == DUMI_BOUND_TANH ? c * tanhf(o[j] / c) : o[j]);

@@ -481,8 +481,8 @@ class DUM(Detector):
     covariance : "diagonal", "circular"; default "circular"
         one log-variance a dimension, or one for all
     scaling : "none", "minmax", "zscore", "unit", "whiten", "auto"; default "auto"
-        of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening; auto: whiten or zscore,
-        whichever brings neighbours closer
+        of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening; auto: whiten or
+        zscore, whichever brings neighbours closer
     layers : 0 to 16; default 3
         hidden layers
     width : 1 to 65536; default 256
@@ -491,8 +491,11 @@ class DUM(Detector):
         limits the log-variance to c tanh(o / c)
     bound_scale : 0 to 40; default 0.0
         c of the bound; 0: 3 with the anchor, else 10
-    anchor : "auto", "on", "off"; default "auto"
-        adds log(0.001 + |z|^2 / d), so that s grows far from the data; auto: on for local
+    anchor : "auto", "on", "off", "centres"; default "auto"
+        adds log(0.001 + D / d), so that s grows far from the data; D: |z|^2 (on), or to the 5 nearest centres of
+        k-means; auto: centres for local, off for poe
+    centres : 1 to 4096; default 256
+        of the anchor, but no more than half the rows
     bags : "nested", "disjoint"; default "nested"
         poe: the second bag is the whole batch, or its second half
     similarity : "dot", "cosine"; default "dot"
@@ -552,7 +555,8 @@ class DUM(Detector):
         width: int = 256,
         bound: Literal["none", "tanh"] = "tanh",
         bound_scale: float = 0.0,
-        anchor: Literal["auto", "on", "off"] = "auto",
+        anchor: Literal["auto", "on", "off", "centres"] = "auto",
+        centres: int = 256,
         bags: Literal["nested", "disjoint"] = "nested",
         similarity: Literal["dot", "cosine"] = "dot",
         temperature: float = 0.07,
@@ -586,6 +590,7 @@ class DUM(Detector):
         self.bound = bound
         self.bound_scale = bound_scale
         self.anchor = anchor
+        self.centres = centres
         self.bags = bags
         self.similarity = similarity
         self.temperature = temperature
