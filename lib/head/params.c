@@ -40,7 +40,7 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
                          "poe: of the means of the two bags"},
     [DUMI_TEMPERATURE] = {"temperature", 0.07, 1e-6, 1e6, NULL, NULL, false, "poe: divides the similarity"},
     [DUMI_PRIOR] = {"prior", 0, 0, 1e6, NULL, NULL, false, "poe: weight of mean(s^2)"},
-    [DUMI_NEIGHBOURS] = {"neighbours", 20, 1, 200, NULL, NULL, true, "local: k nearest training rows"},
+    [DUMI_NEIGHBOURS] = {"neighbours", 5, 1, 200, NULL, NULL, true, "local: k nearest training rows"},
     [DUMI_EXPLORE] = {"explore", 0.5, 0, 0.9, NULL, NULL, false,
                       "local: share of each batch that are off-manifold queries"},
     [DUMI_RESERVOIR] = {"reservoir", 4096, 2, 1000000, NULL, NULL, true,
