@@ -548,7 +548,7 @@ def test_report_of_odd_data(scratch):
     assert len(report(write(scratch / "wide.csv", wide), scorer="ecod").top) == 10
     cells = "".join(f"{500 if i == 1 else i},{'' if i % 3 else i * i % 5}\n" for i in range(60))
     seen = report(write(scratch / "gaps.csv", "a,b\n" + cells), "--set", "nonfinite=impute", "--set",
-                  "scaling=zscore", scorer="dum")
+                  "scaling=zscore", "--set", "anchor=on", scorer="dum")
     assert "40 rows lack a value" in seen.text and "b = missing" in seen.text and "nan" not in seen.raw
     names = ["</title></svg></style><script>alert(1)</script>", "&lt;\x1b[31m'\x7f", "\u202e" + "\u00e4" * 300]
     lines = [",".join(f'"{name}"' for name in names)] + [f"{i},{i * i % 11},{i * 5 % 7}" for i in range(40)]
