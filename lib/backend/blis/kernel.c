@@ -16,6 +16,17 @@
 #error "the build must say which BLIS it saw"
 #endif
 
+/* BLIS 0.9 declares micro-kernels for float *, 1.x for const void *: the call is the same. */
+typedef void (*micro_kernel)(dim_t m, dim_t n, dim_t k, const void *alpha, const void *a, const void *b,
+                             const void *beta, void *c, inc_t c_row, inc_t c_col, const auxinfo_t *next,
+                             const cntx_t *context);
+
+/* const in 1.x; 0.9 asks without. */
+static cntx_t *blis_context(void)
+{
+    return (cntx_t *)(uintptr_t)bli_gks_query_cntx();
+}
+
 static const char *unavailable(char *detail, size_t capacity)
 {
     const char *loaded = bli_info_get_version_str();
@@ -24,7 +35,7 @@ static const char *unavailable(char *detail, size_t capacity)
                  loaded);
         return detail;
     }
-    cntx_t *context = bli_gks_query_cntx();
+    cntx_t *context = blis_context();
     const dim_t mr = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, context);
     const dim_t nr = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, context);
     if (mr > DUMI_MOST_MR || nr > DUMI_MOST_NR) {
@@ -69,13 +80,14 @@ static bool direct_agrees(const dumi_blis_kernel *kernel)
 
 static dum_status open_backend(dum_context *context)
 {
-    cntx_t *blis = bli_gks_query_cntx();
+    cntx_t *blis = blis_context();
     dumi_blis_kernel *kernel;
     DUMI_TRY(DUMI_NEW(context, kernel, 1));
     kernel->mr = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, blis);
     kernel->nr = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, blis);
     kernel->kc = (int32_t)bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_KC, blis);
-    void_fp ukr = bli_cntx_get_l3_nat_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, blis);
+    /* The one name that both have; in this context, "virtual" micro-kernels are the native ones. */
+    void_fp ukr = bli_cntx_get_l3_vir_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, blis);
     memcpy(&kernel->kernel, &ukr, sizeof ukr);
     kernel->context = blis;
     kernel->direct = direct_agrees(kernel);
@@ -96,10 +108,9 @@ void dumi_blis_multiply(const dumi_blis_kernel *kernel, int32_t m, int32_t n, in
     bli_auxinfo_set_next_a((void *)(uintptr_t)a, &next);
     bli_auxinfo_set_next_b((void *)(uintptr_t)b, &next);
     float one = 1;
-    sgemm_ukr_ft ukr;
+    micro_kernel ukr;
     memcpy(&ukr, &kernel->kernel, sizeof ukr);
-    ukr(m, n, k, &one, (float *)(uintptr_t)a, (float *)(uintptr_t)b, &beta, c, c_row, 1, &next,
-        kernel->context);
+    ukr(m, n, k, &one, a, b, &beta, c, c_row, 1, &next, kernel->context);
 }
 
 static void stream_destroy(dumi_stream *stream)
