@@ -38,8 +38,7 @@ static void ours(const problem *p, const dumi_packed *packed)
 
 static void theirs(const problem *p, bool small)
 {
-    rntm_t rntm;
-    bli_rntm_init(&rntm);
+    rntm_t rntm = BLIS_RNTM_INITIALIZER;
     bli_rntm_set_num_threads(1, &rntm);
     if (small)
         bli_rntm_enable_l3_sup(&rntm);
