@@ -21,21 +21,21 @@ char *read_file(const char *path, size_t *size)
     }
     char *text = NULL;
     size_t capacity = 1 << 16, used = 0;
+    bool whole = false;
     for (;;) {
         char *larger = realloc(text, capacity + 1);
         if (larger == NULL)
             break;
         text = larger;
-        const size_t now = fread(text + used, 1, capacity - used, file);
-        used += now;
-        if (now == 0)
+        used += fread(text + used, 1, capacity - used, file);
+        if (used < capacity) {
+            whole = ferror(file) == 0;
             break;
-        if (used == capacity)
-            capacity *= 2;
+        }
+        capacity *= 2;
     }
-    const bool bad = ferror(file) != 0 || text == NULL;
     fclose(file);
-    if (bad) {
+    if (!whole) {
         fail("cannot read %s: %s", path, strerror(errno));
         free(text);
         return NULL;
