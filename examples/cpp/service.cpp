@@ -100,7 +100,7 @@ void work(bounded_queue<request> &requests, const dum::scorer &scorer)
         try {
             reply = scorer.score(next->row.data(), static_cast<std::int32_t>(next->row.size()));
         } catch (const dum::error &) {
-            /* A real service would send the message, too. */
+            reply.reset(); /* a real service would send the message, too */
         }
         next->reply.set_value(reply);
     }
@@ -206,6 +206,7 @@ outcome serve(const dum::scorer &scorer, const std::vector<float> &table, double
     bounded_queue<request> requests;
     bounded_queue<asked> waiting;
     std::vector<std::thread> threads;
+    threads.reserve(workers);
     for (unsigned i = 0; i < workers; i++)
         threads.emplace_back(work, std::ref(requests), std::cref(scorer));
     std::thread replies(reply_in_order, std::ref(waiting), std::cref(expected), std::ref(result));
