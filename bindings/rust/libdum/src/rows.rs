@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+use std::marker::PhantomData;
 use std::slice;
 
 use crate::{Error, Result};
@@ -17,11 +18,18 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
-    data: &'a [f32],
+    /// No slice: what lies between the rows may be somebody else's.
+    data: *const f32,
     rows: i64,
     cols: i32,
     stride: i64,
+    _data: PhantomData<&'a [f32]>,
 }
+
+// SAFETY: it gives shared access to numbers and no other, as &[f32] does.
+unsafe impl Send for Rows<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Rows<'_> {}
 
 impl<'a> Rows<'a> {
     /// Rows of `cols` columns that fill `data`.
@@ -44,11 +52,26 @@ impl<'a> Rows<'a> {
                 data.len()
             )));
         }
+        // SAFETY: all of these rows lie within a slice that is borrowed for 'a.
+        unsafe { Rows::from_ptr(data.as_ptr(), rows, cols, stride) }
+    }
+
+    /// `rows` rows of `cols` columns whose beginnings are `stride` numbers apart, from the one at `data` on: for the arrays of
+    /// other crates. What lies between the rows is never read, and may be borrowed mutably by others.
+    ///
+    /// # Safety
+    ///
+    /// `data` is not null and aligned, and for `'a` each of these rows is borrowed: readable, in one allocation with the others,
+    /// and not changed.
+    pub unsafe fn from_ptr(data: *const f32, rows: usize, cols: usize, stride: usize) -> Result<Rows<'a>> {
+        if rows > 1 && stride < cols {
+            return Err(Error::Shape(format!("rows of {cols} columns, {stride} apart, lie over each other")));
+        }
         let wide = |_| Error::Shape(format!("{cols} columns are more than the library takes"));
         let cols = i32::try_from(cols).map_err(wide)?;
         // Where there is one row or none, the stride is not bound by the data.
         let stride = if rows > 1 { stride as i64 } else { i64::from(cols) };
-        Ok(Rows { data, rows: rows as i64, cols, stride })
+        Ok(Rows { data, rows: rows as i64, cols, stride, _data: PhantomData })
     }
 
     /// One row.
@@ -73,12 +96,15 @@ impl<'a> Rows<'a> {
 
     /// The rows, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = &'a [f32]> + 'a {
-        let (data, cols, stride) = (self.data, self.cols(), self.stride as usize);
-        (0..self.len()).map(move |row| &data[row * stride..][..cols])
+        let rows = *self;
+        (0..self.len()).map(move |row| {
+            // SAFETY: this row is borrowed for 'a, and lies within one allocation with the first.
+            unsafe { slice::from_raw_parts(rows.data.add(row * rows.stride as usize), rows.cols()) }
+        })
     }
 
     pub(crate) fn as_ptr(&self) -> *const f32 {
-        self.data.as_ptr()
+        self.data
     }
 
     pub(crate) fn c_rows(&self) -> i64 {

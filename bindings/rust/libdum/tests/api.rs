@@ -74,6 +74,12 @@ fn rows() {
         assert_eq!((rows.len(), rows.cols()), (len, 2));
     }
 
+    // SAFETY: three rows of two columns that lie in this vector.
+    let pointed = unsafe { Rows::from_ptr(numbers.as_ptr(), 3, 2, 5) }.unwrap();
+    assert!(pointed.iter().eq(rows.iter()) && pointed.iter().eq([[0., 1.], [5., 6.], [10., 11.]]));
+    // SAFETY: it is refused: rows may not lie over each other.
+    assert!(matches!(unsafe { Rows::from_ptr(numbers.as_ptr(), 2, 3, 2) }, Err(Error::Shape(_))));
+
     // Without rows or columns.
     let scorer = fitted(&context, "ecod", &table(100));
     for rows in [Rows::new(&[], COLS).unwrap(), Rows::from(&[[0.0_f32; 0]; 3]), Rows::row(&[]).unwrap()] {
