@@ -1,6 +1,7 @@
 #!/bin/sh
 # Tests the crates against an installed libdum, with nothing but Debian's Rust: no crate is fetched. tests/run.sh calls it,
-# after it has built libdum.
+# after it has built libdum. libdum-ndarray is tested where Debian's librust-ndarray-dev is installed, in a release that has
+# the right one.
 #   run.sh BUILD FOLDER    BUILD: a build folder of libdum; FOLDER: for what is made here
 set -eu
 build=$(cd "$1" && pwd)
@@ -26,6 +27,7 @@ export PKG_CONFIG_PATH
 tools/declarations.sh --check
 if cargo fmt --version >/dev/null 2>&1; then
     cargo fmt --all --check
+    cargo fmt --manifest-path libdum-ndarray/Cargo.toml --check
 else
     echo "format: not checked, there is no rustfmt"
 fi
@@ -37,13 +39,32 @@ fi
 # Clippy 1.63 wants these comments inside of the statement, so this looks for them.
 awk 'FNR == 1 { said = -9 } /SAFETY:|# Safety/ { said = FNR }
     /unsafe( \{| impl | trait )/ && FNR - said > 6 { print FILENAME ":" FNR ": unsafe without a SAFETY comment"; bad = 1 }
-    END { exit bad }' libdum*/src/[!d]*.rs libdum/src/dataset.rs libdum/tests/*.rs libdum/tests/*/*.rs libdum/benches/*.rs
+    END { exit bad }' libdum*/src/[!d]*.rs libdum/src/dataset.rs libdum*/tests/*.rs libdum/tests/*/*.rs libdum/benches/*.rs
 RUSTDOCFLAGS="-D warnings" cargo doc --offline --no-deps --quiet
 LD_LIBRARY_PATH=$library DUM_TOOL=$build/examples/dum cargo test --offline --quiet --lib --tests
 # Only so are the error numbers of what must not compile compared.
 LD_LIBRARY_PATH=$library RUSTC_BOOTSTRAP=1 cargo test --offline --quiet --doc
 LD_LIBRARY_PATH=$library cargo run --offline --quiet --example threads
 LD_LIBRARY_PATH=$library cargo run --offline --quiet --example threads "$PWD/../../tests/golden/format-1-knn.dum" 3 0.1
+
+# The only crate that needs another one: Debian's.
+registry=/usr/share/cargo/registry
+if ls -d "$registry"/ndarray-0.17.* >/dev/null 2>&1; then
+    mkdir -p "$CARGO_HOME"
+    printf '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "%s"\n' "$registry" \
+        >"$CARGO_HOME/config.toml"
+    (
+        cd libdum-ndarray
+        if cargo clippy --version >/dev/null 2>&1; then
+            cargo clippy --offline --all-targets -- -D warnings
+        fi
+        RUSTDOCFLAGS="-D warnings" cargo doc --offline --no-deps --quiet
+        LD_LIBRARY_PATH=$library cargo test --offline --quiet --lib --tests
+        LD_LIBRARY_PATH=$library RUSTC_BOOTSTRAP=1 cargo test --offline --quiet --doc
+    )
+else
+    echo "libdum-ndarray: not tested, there is no crate ndarray 0.17 in $registry (Debian: librust-ndarray-dev)"
+fi
 
 # What the README of the library shows.
 rm -rf "$folder/readme"
