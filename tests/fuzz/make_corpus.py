@@ -51,6 +51,9 @@ def models():
     yield "head", model("head", {**identity, **linear}, plain)
     yield "whiten", model("head", {**identity, **linear, "scaling.rotation": ("F32", [2, 2], [0, 1, 1, 0])},
                           {**plain, "dum.param.scaling": "whiten"})
+    centres = ("F32", [3, 2], [0, 1, float("inf"), 1, float("nan"), 1e38])
+    yield "centres", model("head", {**identity, **linear, "anchor.centres": centres},
+                           {**plain, "dum.param.anchor": "centres"})
     calibration = {"calibration.scores": ("F64", [3], [-1, 0, 1])}
     yield "features", model("scorer.dum", {**identity, **linear, **calibration}, {**plain, **names})
     yield "escapes", model("scorer.dum", {**identity, **linear}, {**plain, **names}, ascii_only=True)
