@@ -128,7 +128,7 @@ enum {
     DUM_LOG_IGNORED = 5,        /* an option of a model file is unknown here and was ignored */
     DUM_LOG_CHECKPOINT = 6,     /* a checkpoint could not be written (training goes on), or was found */
     DUM_LOG_IMPORT = 7,         /* a tensor that does not fit the encoder it is imported into */
-    DUM_LOG_SCALING = 8         /* which scaling "auto" chose, and why */
+    DUM_LOG_CHOICE = 8          /* which scaling or anchor "auto" chose, and why */
 };
 
 typedef void (*dum_log_fn)(void *user, int32_t level, int32_t code, const char *line);

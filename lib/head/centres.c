@@ -9,7 +9,8 @@
 
 enum { MOST_ROWS = 4096, ROUNDS = 5 };
 
-static void receive(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
+static void receive_nearest(void *user, int64_t query, const float *x, const dumi_neighbour *found,
+                            int32_t count)
 {
     int32_t *nearest = user;
     (void)x;
@@ -17,11 +18,21 @@ static void receive(void *user, int64_t query, const float *x, const dumi_neighb
     nearest[query] = found[0].row;
 }
 
+static void receive_mean(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
+{
+    double *squares = user;
+    (void)x;
+    squares[query] = 0;
+    for (int32_t i = 0; i < count; i++)
+        squares[query] += found[i].square / count;
+}
+
 typedef struct {
     int32_t rows, cols;
     float *points;
-    int32_t *nearest; /* by row */
-    double *sums;     /* of the points of one centre */
+    int32_t *nearest;          /* by row */
+    double *sums;              /* of the points of one centre */
+    double *targets, *anchors; /* by row: mean squared distance to its neighbours; to the nearest centres */
 } sample;
 
 /* Each centre to the mean of the points that are nearest to it; one that none is nearest to stays. */
@@ -48,11 +59,61 @@ static dum_status round_of(dum_context *context, const sample *s, dumi_centres *
     dumi_neighbours *tree;
     DUMI_TRY(dumi_neighbours_create(context, c->rows, c->count, s->cols, &tree));
     const dumi_queries queries = {s->points, s->rows, s->cols, NULL};
-    const dum_status status = dumi_neighbours_search(tree, &queries, 1, DUMI_LEAVE_NONE, receive, s->nearest);
+    const dum_status status =
+        dumi_neighbours_search(tree, &queries, 1, DUMI_LEAVE_NONE, receive_nearest, s->nearest);
     dumi_neighbours_destroy(tree);
     if (status == DUM_OK)
         move(s, c);
     return status;
+}
+
+/* Twice the loss of the objective `local`, but for a constant, at the best offset: s = log(epsilon + anchor / d) + b. */
+static double loss(const sample *s, const double *anchors)
+{
+    double ratio = 0, logs = 0;
+    for (int32_t i = 0; i < s->rows; i++) {
+        const double anchor = DUMI_EPSILON + anchors[i] / s->cols;
+        ratio += s->targets[i] / s->cols / anchor / s->rows;
+        logs += log(anchor) / s->rows;
+    }
+    return log(ratio) + logs;
+}
+
+static dum_status search(dum_context *context, const sample *s, const dumi_centres *c, int32_t neighbours)
+{
+    dumi_neighbours *tree;
+    DUMI_TRY(dumi_neighbours_create(context, s->points, s->rows, s->cols, &tree));
+    const int32_t k = neighbours < s->rows ? neighbours : s->rows - 1;
+    dum_status status = dumi_neighbours_search_self(tree, 0, s->rows, k, receive_mean, s->targets);
+    dumi_neighbours_destroy(tree);
+    DUMI_TRY(status);
+    DUMI_TRY(dumi_neighbours_create(context, c->rows, c->count, s->cols, &tree));
+    const dumi_queries queries = {s->points, s->rows, s->cols, NULL};
+    status = dumi_neighbours_search(tree, &queries, DUMI_NEAR, DUMI_LEAVE_NONE, receive_mean, s->anchors);
+    dumi_neighbours_destroy(tree);
+    return status;
+}
+
+/* Anchor auto: whether the centres say more of how far the neighbours are than the origin does. In many columns and few
+ * rows they don't: all rows are equally far from each other, and a centre is near the rows that made it. */
+static dum_status choose(dum_context *context, const sample *s, int32_t neighbours, dumi_centres *c)
+{
+    DUMI_TRY(search(context, s, c, neighbours));
+    const double with = loss(s, s->anchors);
+    for (int64_t i = 0; i < s->rows; i++) {
+        s->anchors[i] = 0;
+        for (int32_t j = 0; j < s->cols; j++)
+            s->anchors[i] += (double)s->points[i * s->cols + j] * (double)s->points[i * s->cols + j];
+    }
+    const double without = loss(s, s->anchors);
+    const bool stay = with < without;
+    dumi_log(context, DUM_LOG_INFO, DUM_LOG_CHOICE, "anchor auto: %s (loss with centres %.3f, without %.3f)",
+             stay ? "centres" : "on", with, without);
+    if (!stay) {
+        dumi_free(context, c->rows);
+        *c = (dumi_centres){0};
+    }
+    return DUM_OK;
 }
 
 dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const double *values,
@@ -68,6 +129,8 @@ dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const dou
     DUMI_GO(DUMI_NEW(context, s.points, (size_t)s.rows * (size_t)cols));
     DUMI_GO(DUMI_NEW(context, s.nearest, s.rows));
     DUMI_GO(DUMI_NEW(context, s.sums, cols));
+    DUMI_GO(DUMI_NEW(context, s.targets, s.rows));
+    DUMI_GO(DUMI_NEW(context, s.anchors, s.rows));
     DUMI_GO(DUMI_NEW(context, out->rows, (size_t)out->count * (size_t)cols));
     dumi_sample_rows(data->rows, s.rows, seed, indices);
     DUMI_GO(dumi_scaling_gather(context, stream, scaling, data, indices, s.rows, s.points));
@@ -78,12 +141,17 @@ dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const dou
     }
     for (int32_t i = 0; i < ROUNDS; i++)
         DUMI_GO(round_of(context, &s, out));
-    DUMI_GO(dumi_centres_finish(context, stream, cols, out));
+    if ((int32_t)values[DUMI_ANCHOR] == DUMI_AUTO && s.rows > 1)
+        DUMI_GO(choose(context, &s, (int32_t)values[DUMI_NEIGHBOURS], out));
+    if (out->count > 0)
+        DUMI_GO(dumi_centres_finish(context, stream, cols, out));
 done:
     dumi_free(context, indices);
     dumi_free(context, s.points);
     dumi_free(context, s.nearest);
     dumi_free(context, s.sums);
+    dumi_free(context, s.targets);
+    dumi_free(context, s.anchors);
     return status;
 }
 

@@ -84,7 +84,7 @@ dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const 
     DUMI_GO(measure(&s, &gauss_plain));
     *whiten = !(white * gauss_plain > plain * gauss_white);
     dumi_log(
-        context, DUM_LOG_INFO, DUM_LOG_SCALING,
+        context, DUM_LOG_INFO, DUM_LOG_CHOICE,
         "scaling auto: %s (squared distance of neighbours against Gaussian data: whiten %.3f, zscore %.3f)",
         *whiten ? "whiten" : "zscore", white / gauss_white, plain / gauss_plain);
 done:

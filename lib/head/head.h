@@ -110,6 +110,7 @@ typedef struct {
 } dumi_centres;
 
 enum { DUMI_MOST_CENTRES = 4096 };
+#define DUMI_EPSILON 1e-3 /* of the anchor, so that a row at distance 0 has a logarithm */
 
 dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const double *values,
                             const dum_dataset *data, const dumi_scaling *scaling, dumi_centres *out);

@@ -57,7 +57,7 @@ dumi_head_shape dumi_model_shape(const dumi_head_model *model, int32_t rows)
         .bound = model->bound,
         .bound_scale = (float)model->bound_scale,
         .anchor = model->anchor,
-        .epsilon = 1e-3f,
+        .epsilon = (float)DUMI_EPSILON,
         .centre_count = model->centres.count,
         .centres = model->centres.rows_device,
         .offset = model->parameters + model->mlp.parameters,

@@ -31,7 +31,7 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
     [DUMI_ANCHOR] = {"anchor", DUMI_AUTO, 0, 0, TEXTS("auto", "on", "off", "centres"), "auto|on|off|centres",
                      false,
                      "adds log(0.001 + D / d), so that s grows far from the data; D: |z|^2 (on), or to the 5 "
-                     "nearest centres of k-means; auto: centres for local, off for poe"},
+                     "nearest centres of k-means; auto: off for poe, for local the better of centres and on"},
     [DUMI_CENTRES] = {"centres", 256, 1, DUMI_MOST_CENTRES, NULL, NULL, true,
                       "of the anchor, but no more than half the rows"},
     [DUMI_BAGS] = {"bags", DUMI_NESTED, 0, 0, TEXTS("nested", "disjoint"), "nested|disjoint", false,

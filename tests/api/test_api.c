@@ -893,7 +893,7 @@ typedef struct {
 static void keep_line(void *user, int32_t level, int32_t code, const char *line)
 {
     log_book *book = user;
-    ck_assert(code >= 1 && code <= DUM_LOG_SCALING);
+    ck_assert(code >= 1 && code <= DUM_LOG_CHOICE);
     ck_assert_ptr_eq(strchr(line, '\n'), NULL);
     book->levels[code] = level;
     book->counts[code]++;

@@ -26,6 +26,7 @@ static dum_head *fit(dum_context *context, int32_t count, double centres, int se
     ck_ok(dum_dataset_from_memory(context, rows, count, COLS, 0, &data));
     ck_ok(dum_head_create(context, &head));
     ck_ok(dum_head_set_text(head, "scaling", "none"));
+    ck_ok(dum_head_set_text(head, "anchor", "centres"));
     ck_ok(dum_head_set_number(head, "centres", centres));
     ck_ok(dum_head_set_number(head, "seed", seed));
     ck_ok(dum_head_set_number(head, "steps", 1));
@@ -161,6 +162,35 @@ START_TEST(saved)
 }
 END_TEST
 
+/* Clusters at unlike distances from the origin want centres; few rows in many columns, all equally far, do not. */
+START_TEST(automatic)
+{
+    enum { FEW = 30, MANY = 400 };
+    static float wide[FEW * MANY];
+    dumi_rng rng;
+    dumi_rng_init(&rng, 4, 99, 0);
+    for (int i = 0; i < FEW * MANY; i++)
+        wide[i] = (float)dumi_rng_normal(&rng);
+    for (int i = 0; i < ROWS; i++)
+        rows[i * COLS] += (float)(i % 3 * 1000);
+    dum_context *context;
+    ck_ok(dum_context_create(NULL, &context));
+    for (int clusters = 0; clusters < 2; clusters++) {
+        dum_dataset *data;
+        dum_head *head;
+        ck_ok(dum_dataset_from_memory(context, clusters ? rows : wide, clusters ? ROWS : FEW,
+                                      clusters ? COLS : MANY, 0, &data));
+        ck_ok(dum_head_create(context, &head));
+        ck_ok(dum_head_set_number(head, "steps", 1));
+        ck_ok(dum_head_fit(head, data, NULL));
+        ck_assert_int_eq(head->model->centres.count, clusters ? ROWS / 2 : 0);
+        dum_head_destroy(head);
+        dum_dataset_destroy(data);
+    }
+    dum_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     make_rows();
@@ -170,6 +200,7 @@ int main(void)
     tcase_add_test(cases, distance);
     tcase_add_test(cases, extremes);
     tcase_add_test(cases, saved);
+    tcase_add_test(cases, automatic);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }

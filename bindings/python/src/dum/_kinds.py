@@ -493,7 +493,7 @@ class DUM(Detector):
         c of the bound; 0: 3 with the anchor, else 10
     anchor : "auto", "on", "off", "centres"; default "auto"
         adds log(0.001 + D / d), so that s grows far from the data; D: |z|^2 (on), or to the 5 nearest centres of
-        k-means; auto: centres for local, off for poe
+        k-means; auto: off for poe, for local the better of centres and on
     centres : 1 to 4096; default 256
         of the anchor, but no more than half the rows
     bags : "nested", "disjoint"; default "nested"

@@ -154,7 +154,7 @@ pub const DUM_LOG_RESERVOIR: _bindgen_ty_2 = 4;
 pub const DUM_LOG_IGNORED: _bindgen_ty_2 = 5;
 pub const DUM_LOG_CHECKPOINT: _bindgen_ty_2 = 6;
 pub const DUM_LOG_IMPORT: _bindgen_ty_2 = 7;
-pub const DUM_LOG_SCALING: _bindgen_ty_2 = 8;
+pub const DUM_LOG_CHOICE: _bindgen_ty_2 = 8;
 pub type _bindgen_ty_2 = u32;
 pub type dum_log_fn = ::std::option::Option<
     unsafe extern "C" fn(
