@@ -142,7 +142,7 @@ dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const dou
     for (int32_t i = 0; i < ROUNDS; i++)
         DUMI_GO(round_of(context, &s, out));
     if ((int32_t)values[DUMI_ANCHOR] == DUMI_AUTO && s.rows > 1)
-        DUMI_GO(choose(context, &s, (int32_t)values[DUMI_NEIGHBOURS], out));
+        DUMI_GO(choose(context, &s, dumi_neighbours_wanted(values, true), out));
     if (out->count > 0)
         DUMI_GO(dumi_centres_finish(context, stream, cols, out));
 done:

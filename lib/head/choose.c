@@ -66,7 +66,8 @@ dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const 
     dum_status status;
     zscore.rotation_packed = NULL;
     s.rows = (int32_t)(data->rows < MOST_ROWS ? data->rows : MOST_ROWS);
-    s.k = (int32_t)options[DUMI_NEIGHBOURS] < s.rows ? (int32_t)options[DUMI_NEIGHBOURS] : s.rows - 1;
+    const int32_t wanted = dumi_neighbours_wanted(options, false);
+    s.k = wanted < s.rows ? wanted : s.rows - 1;
     *whiten = true;
     if (s.k == 0)
         return DUM_OK;

@@ -385,8 +385,8 @@ static dum_status prepare(training *f, const dumi_head_model *old)
     DUMI_TRY(allocate(f));
     if (f->poe || f->options->pairs != NULL)
         return DUM_OK;
-    return dumi_local_create(f->context, f->stream, f->values, &f->model->scaling, f->model->outputs, f->batch,
-                             f->data, &f->local);
+    return dumi_local_create(f->context, f->stream, f->values, &f->model->scaling, f->model->centres.count > 0,
+                             f->model->outputs, f->batch, f->data, &f->local);
 }
 
 static void release(training *f)

@@ -152,6 +152,8 @@ dum_status dumi_model_create(dum_context *context, const double *values, int32_t
 void dumi_model_destroy(dumi_head_model *model);
 /* Packs the weights for scoring. */
 dum_status dumi_model_finish(dumi_head_model *model);
+/* How many neighbours the option `neighbours` means, for an anchor with centres or without. */
+int32_t dumi_neighbours_wanted(const double *values, bool centres);
 dumi_head_shape dumi_model_shape(const dumi_head_model *model, int32_t rows);
 /* From the network's output o and z to s. `products`: rows x centres.count of scratch. */
 void dumi_model_head(const dumi_head_model *model, dumi_stream *stream, int32_t rows, const float *o,

@@ -58,7 +58,7 @@ static void receive_target(void *user, int64_t query, const float *x, const dumi
 }
 
 dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const double *values,
-                             const dumi_scaling *scaling, int32_t outputs, int32_t batch,
+                             const dumi_scaling *scaling, bool centres, int32_t outputs, int32_t batch,
                              const dum_dataset *data, dumi_local *local)
 {
     const int64_t most = (int64_t)values[DUMI_RESERVOIR];
@@ -68,7 +68,7 @@ dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const do
     local->scaling = scaling;
     local->outputs = outputs;
     local->points = (int32_t)(all ? data->rows : most);
-    local->neighbours = (int32_t)values[DUMI_NEIGHBOURS];
+    local->neighbours = dumi_neighbours_wanted(values, centres);
     if (local->neighbours > local->points - 1)
         local->neighbours = local->points - 1;
     local->seed = (uint64_t)values[DUMI_SEED];

@@ -22,9 +22,9 @@ typedef struct {
     float *cached;             /* points x outputs: targets of all rows, where all are in the reservoir */
 } dumi_local;
 
-/* Reads the reservoir, and measures all of its rows where it holds all rows of the data. */
+/* `centres`: whether the anchor has some. Reads the reservoir, and measures all of its rows where it holds all rows of the data. */
 dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const double *values,
-                             const dumi_scaling *scaling, int32_t outputs, int32_t batch,
+                             const dumi_scaling *scaling, bool centres, int32_t outputs, int32_t batch,
                              const dum_dataset *data, dumi_local *out);
 void dumi_local_destroy(dumi_local *local);
 

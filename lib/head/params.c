@@ -40,7 +40,8 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
                          "poe: of the means of the two bags"},
     [DUMI_TEMPERATURE] = {"temperature", 0.07, 1e-6, 1e6, NULL, NULL, false, "poe: divides the similarity"},
     [DUMI_PRIOR] = {"prior", 0, 0, 1e6, NULL, NULL, false, "poe: weight of mean(s^2)"},
-    [DUMI_NEIGHBOURS] = {"neighbours", 5, 1, 200, NULL, NULL, true, "local: k nearest training rows"},
+    [DUMI_NEIGHBOURS] = {"neighbours", 0, 0, 200, NULL, NULL, true,
+                         "local: k nearest training rows; 0: 5 where the anchor has centres, else 20"},
     [DUMI_EXPLORE] = {"explore", 0.5, 0, 0.9, NULL, NULL, false,
                       "local: share of each batch that are off-manifold queries"},
     [DUMI_RESERVOIR] = {"reservoir", 4096, 2, 1000000, NULL, NULL, true,
@@ -93,6 +94,14 @@ void dumi_head_preset(double *values)
         values[DUMI_RATE] = 0.01;
         values[DUMI_EPOCHS] = 50;
     }
+}
+
+/* Rows that lie in clusters have near neighbours that say enough; where all are equally far, a mean of more has less
+ * noise. */
+int32_t dumi_neighbours_wanted(const double *values, bool centres)
+{
+    const int32_t wanted = (int32_t)values[DUMI_NEIGHBOURS];
+    return wanted > 0 ? wanted : centres ? 5 : 20;
 }
 
 static const dumi_param *param(int32_t index)

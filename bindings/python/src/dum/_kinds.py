@@ -504,8 +504,8 @@ class DUM(Detector):
         poe: divides the similarity
     prior : 0 to 1e+06; default 0.0
         poe: weight of mean(s^2)
-    neighbours : 1 to 200; default 5
-        local: k nearest training rows
+    neighbours : 0 to 200; default 0
+        local: k nearest training rows; 0: 5 where the anchor has centres, else 20
     explore : 0 to 0.9; default 0.5
         local: share of each batch that are off-manifold queries
     reservoir : 2 to 1e+06; default 4096
@@ -561,7 +561,7 @@ class DUM(Detector):
         similarity: Literal["dot", "cosine"] = "dot",
         temperature: float = 0.07,
         prior: float = 0.0,
-        neighbours: int = 5,
+        neighbours: int = 0,
         explore: float = 0.5,
         reservoir: int = 4096,
         optimizer: Literal["adam", "sgd"] = "adam",
