@@ -18,15 +18,6 @@ static void receive_nearest(void *user, int64_t query, const float *x, const dum
     nearest[query] = found[0].row;
 }
 
-static void receive_mean(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
-{
-    double *squares = user;
-    (void)x;
-    squares[query] = 0;
-    for (int32_t i = 0; i < count; i++)
-        squares[query] += found[i].square / count;
-}
-
 typedef struct {
     int32_t rows, cols;
     float *points;
@@ -84,12 +75,12 @@ static dum_status search(dum_context *context, const sample *s, const dumi_centr
     dumi_neighbours *tree;
     DUMI_TRY(dumi_neighbours_create(context, s->points, s->rows, s->cols, &tree));
     const int32_t k = neighbours < s->rows ? neighbours : s->rows - 1;
-    dum_status status = dumi_neighbours_search_self(tree, 0, s->rows, k, receive_mean, s->targets);
+    dum_status status = dumi_neighbours_search_self(tree, 0, s->rows, k, dumi_receive_mean, s->targets);
     dumi_neighbours_destroy(tree);
     DUMI_TRY(status);
     DUMI_TRY(dumi_neighbours_create(context, c->rows, c->count, s->cols, &tree));
     const dumi_queries queries = {s->points, s->rows, s->cols, NULL};
-    status = dumi_neighbours_search(tree, &queries, DUMI_NEAR, DUMI_LEAVE_NONE, receive_mean, s->anchors);
+    status = dumi_neighbours_search(tree, &queries, DUMI_NEAR, DUMI_LEAVE_NONE, dumi_receive_mean, s->anchors);
     dumi_neighbours_destroy(tree);
     return status;
 }

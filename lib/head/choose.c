@@ -13,15 +13,6 @@
 
 enum { MOST_ROWS = 2048 };
 
-static void receive(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
-{
-    double *squares = user;
-    (void)x;
-    squares[query] = 0;
-    for (int32_t i = 0; i < count; i++)
-        squares[query] += found[i].square / count;
-}
-
 typedef struct {
     dum_context *context;
     int32_t rows, cols, k;
@@ -34,7 +25,8 @@ static dum_status measure(const sample *s, double *mean)
 {
     dumi_neighbours *tree;
     DUMI_TRY(dumi_neighbours_create(s->context, s->points, s->rows, s->cols, &tree));
-    const dum_status status = dumi_neighbours_search_self(tree, 0, s->rows, s->k, receive, s->squares);
+    const dum_status status =
+        dumi_neighbours_search_self(tree, 0, s->rows, s->k, dumi_receive_mean, s->squares);
     dumi_neighbours_destroy(tree);
     DUMI_TRY(status);
     *mean = 0;

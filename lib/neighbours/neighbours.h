@@ -30,6 +30,9 @@ const float *dumi_neighbours_row(const dumi_neighbours *neighbours, int32_t row)
 typedef void (*dumi_neighbours_fn)(void *user, int64_t query, const float *x, const dumi_neighbour *found,
                                    int32_t count);
 
+/* Receives into an array of doubles, by query: the mean of the squares. */
+void dumi_receive_mean(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count);
+
 /* Rows whose neighbours are sought; `self`: the number of each among the rows of the tree, which it then leaves out, or
  * -1; NULL: none is one of them. */
 typedef struct {

@@ -375,3 +375,12 @@ dum_status dumi_neighbours_search_self(const dumi_neighbours *t, int64_t first, 
                    .user = user};
     return run(&s);
 }
+
+void dumi_receive_mean(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count)
+{
+    double *squares = user;
+    (void)x;
+    squares[query] = 0;
+    for (int32_t i = 0; i < count; i++)
+        squares[query] += found[i].square / count;
+}
