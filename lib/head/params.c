@@ -20,8 +20,7 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
                       TEXTS("none", "minmax", "zscore", "unit", "whiten", "auto"),
                       "none|minmax|zscore|unit|whiten|auto", false,
                       "of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA "
-                      "whitening; auto: whiten or "
-                      "zscore, whichever brings neighbours closer"},
+                      "whitening; auto: whiten or zscore, whichever brings neighbours closer"},
     [DUMI_LAYERS] = {"layers", 3, 0, 16, NULL, NULL, true, "hidden layers"},
     [DUMI_WIDTH] = {"width", 256, 1, 65536, NULL, NULL, true, "units of a hidden layer"},
     [DUMI_BOUND] = {"bound", DUMI_BOUND_TANH, 0, 0, TEXTS("none", "tanh"), "none|tanh", false,

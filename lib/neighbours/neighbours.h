@@ -30,6 +30,9 @@ const float *dumi_neighbours_row(const dumi_neighbours *neighbours, int32_t row)
 typedef void (*dumi_neighbours_fn)(void *user, int64_t query, const float *x, const dumi_neighbour *found,
                                    int32_t count);
 
+/* Puts a neighbour in its place of a list of the `found` nearest of up to k; into a full one, only what is nearer than the
+ * last of it. */
+void dumi_neighbours_insert(dumi_neighbour *list, int32_t *found, int32_t k, double square, int32_t row);
 /* Receives into an array of doubles, by query: the mean of the squares. */
 void dumi_receive_mean(void *user, int64_t query, const float *x, const dumi_neighbour *found, int32_t count);
 

@@ -77,7 +77,7 @@ static float bound_of(int32_t cols, double reach_of)
     return bound < (double)FLT_MAX ? (float)bound : INFINITY;
 }
 
-static void insert(dumi_neighbour *list, int32_t *found, int32_t k, double square, int32_t row)
+void dumi_neighbours_insert(dumi_neighbour *list, int32_t *found, int32_t k, double square, int32_t row)
 {
     int32_t at = *found < k ? (*found)++ : k - 1;
     for (;
@@ -113,7 +113,7 @@ void dumi_neighbours_consider(const dumi_meeting *m, int32_t active, int32_t pan
             dumi_square_distance(t->cols, b->x + (int64_t)i * t->cols, t->rows + (leaf->first + p) * t->cols);
         if (!enters(b, m->k, i, square, row))
             continue;
-        insert(b->lists + (int64_t)i * m->k, &b->found[i], m->k, square, row);
+        dumi_neighbours_insert(b->lists + (int64_t)i * m->k, &b->found[i], m->k, square, row);
         b->bounds[active] = bound_of(t->cols, reach(b, m->k, i));
     }
 }
@@ -140,7 +140,7 @@ static void visit_identical(const dumi_meeting *m, const dumi_node *node)
             if (!enters(b, m->k, i, square, row))
                 break;
             if (b->self[i] != row)
-                insert(b->lists + (int64_t)i * m->k, &b->found[i], m->k, square, row);
+                dumi_neighbours_insert(b->lists + (int64_t)i * m->k, &b->found[i], m->k, square, row);
         }
     }
     find_worst(b, m->k);

@@ -126,28 +126,19 @@ static double anchor_part(const dumi_head_model *model, const float *z, const fl
 static void from_anchor(const dumi_head_model *model, float *z)
 {
     const dumi_centres *centres = &model->centres;
-    const int32_t d = model->cols, count = centres->count < DUMI_NEAR ? centres->count : DUMI_NEAR;
-    const float *found[DUMI_NEAR] = {0};
-    double squares[DUMI_NEAR];
+    const int32_t d = model->cols;
+    dumi_neighbour nearest[DUMI_NEAR];
+    int32_t found = 0;
     for (int32_t i = 0; i < centres->count; i++) {
-        const float *row = centres->rows + (int64_t)i * d;
-        const double square = dumi_square_distance(d, z, row);
-        int32_t at = i < count ? i : count;
-        for (; at > 0 && square < squares[at - 1]; at--)
-            if (at < count) {
-                found[at] = found[at - 1];
-                squares[at] = squares[at - 1];
-            }
-        if (at < count) {
-            found[at] = row;
-            squares[at] = square;
-        }
+        const double square = dumi_square_distance(d, z, centres->rows + (int64_t)i * d);
+        if (found < DUMI_NEAR || square < nearest[DUMI_NEAR - 1].square)
+            dumi_neighbours_insert(nearest, &found, DUMI_NEAR, square, i);
     }
-    for (int32_t j = 0; j < d && count > 0; j++) {
+    for (int32_t j = 0; j < d && found > 0; j++) {
         double sum = 0;
-        for (int32_t i = 0; i < count; i++)
-            sum += (double)found[i][j];
-        z[j] = (float)((double)z[j] - sum / count);
+        for (int32_t i = 0; i < found; i++)
+            sum += (double)centres->rows[(int64_t)nearest[i].row * d + j];
+        z[j] = (float)((double)z[j] - sum / found);
     }
 }
 
