@@ -81,9 +81,6 @@ static dum_status check_data(const dumi_checkpoint *c, const dumi_reader *reader
     DUMI_REQUIRE(rows == c->rows && shift != NULL && shift->rank == 1 && shift->shape[0] == cols,
                  DUM_ERR_ARGUMENT, "the data are %lld x %d, the checkpoint was made on %lld x %lld",
                  (long long)c->rows, cols, (long long)rows, shift != NULL ? (long long)shift->shape[0] : 0);
-    DUMI_REQUIRE((dumi_reader_find(reader, "anchor.centres") != NULL) == (c->model->centres.count > 0),
-                 DUM_ERR_ARGUMENT,
-                 "the checkpoint was made with another anchor: set option anchor on to resume it");
     float *theirs;
     DUMI_TRY(DUMI_NEW(c->context, theirs, (size_t)cols * 2));
     dum_status status;
@@ -92,6 +89,9 @@ static dum_status check_data(const dumi_checkpoint *c, const dumi_reader *reader
     const size_t size = (size_t)cols * sizeof *theirs;
     if (memcmp(theirs, scaling->shift, size) != 0 || memcmp(theirs + cols, scaling->scale, size) != 0)
         status = dumi_fail(DUM_ERR_ARGUMENT, "the data are not those that the checkpoint was made on");
+    else if ((dumi_reader_find(reader, "anchor.centres") != NULL) != (c->model->centres.count > 0))
+        status = dumi_fail(DUM_ERR_ARGUMENT, "the checkpoint is a version's whose anchor auto had no centres: "
+                                             "it cannot be resumed, train anew");
 done:
     dumi_free(c->context, theirs);
     return status;
