@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 tests/packages.sh git meson ninja-build pkg-config gcc g++ clang clang-format clang-tidy libc6-dev check \
-    libblis-serial-dev libmpich-dev mpich python3 python3-dev python3-venv abigail-tools prometheus \
+    libblis-serial-dev libmpich-dev mpich python3 python3-dev python3-numpy python3-venv abigail-tools prometheus \
     cargo rustc rustfmt rust-clippy bindgen
 folder=${BUILD_DIR:-build-tests}
 

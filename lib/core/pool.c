@@ -32,7 +32,8 @@ struct dumi_pool {
     pthread_cond_t wake, finished;
     uint64_t job; /* number of the current job: what sleeping threads watch */
     bool stop;
-    int32_t wanted, running;
+    int32_t wanted;  /* workers below this may join; 0: none, the tasks are all taken */
+    int32_t running; /* workers that joined and are not done */
     dumi_task_fn task;
     void *argument;
     int64_t count;
@@ -65,6 +66,7 @@ static void *thread_main(void *argument)
         seen = pool->job;
         if (worker >= pool->wanted)
             continue;
+        pool->running++;
         pthread_mutex_unlock(&pool->mutex);
         run_tasks(pool, worker);
         pthread_mutex_lock(&pool->mutex);
@@ -154,7 +156,8 @@ static void run_alone(int64_t count, dumi_task_fn task, void *argument)
         task(argument, i, 0);
 }
 
-/* Posts the job; a thread that cannot be started is done without. */
+/* Posts the job; a thread that cannot be started is done without, and so is one that a busy machine wakes late: the caller
+ * takes what tasks are left, and waits for those that joined. */
 static void run_job(dumi_pool *pool, int32_t threads, int64_t count, dumi_task_fn task, void *argument)
 {
     pthread_mutex_lock(&pool->mutex);
@@ -166,13 +169,13 @@ static void run_job(dumi_pool *pool, int32_t threads, int64_t count, dumi_task_f
     while (pool->started < threads && start_thread(pool, pool->started))
         pool->started++;
     pool->wanted = pool->started < threads ? pool->started : threads;
-    pool->running = pool->wanted - 1;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->mutex);
 
     run_tasks(pool, 0);
 
     pthread_mutex_lock(&pool->mutex);
+    pool->wanted = 0;
     while (pool->running > 0)
         pthread_cond_wait(&pool->finished, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
