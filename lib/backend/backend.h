@@ -114,7 +114,8 @@ typedef struct {
     const float *labels;    /* whole numbers */
 } dumi_cross_entropy;
 
-/* How packed matrices are kept: int8 with one scale a column, so that the column's largest value is 127. */
+/* How packed matrices are kept: int8 with one scale a column, so that the column's largest value is 127. With bfloat16, A
+ * is rounded to it, too; sums are float32. */
 enum { DUMI_FLOAT32 = 0, DUMI_BFLOAT16 = 1, DUMI_INT8 = 2 };
 
 enum { DUMI_NORM_L2 = 0, DUMI_NORM_TRACE = 1, DUMI_NORM_LOGDET = 2 };

@@ -120,7 +120,7 @@ static dum_status workspace_fill(const dumi_head_model *model, dumi_workspace *w
     int32_t most = model->cols;
     for (int32_t l = 0; l < model->mlp.count; l++)
         most = model->mlp.layers[l].inputs > most ? model->mlp.layers[l].inputs : most;
-    DUMI_TRY(backend->stream_create(context, 1, DUMI_TILE_ROWS, model->precision == DUMI_FLOAT32 ? 0 : most,
+    DUMI_TRY(backend->stream_create(context, 1, DUMI_TILE_ROWS, model->precision == DUMI_INT8 ? most : 0,
                                     most, &w->stream));
     DUMI_TRY(dumi_activations_create(context, &model->mlp, DUMI_TILE_ROWS, false, &w->activations));
     DUMI_TRY(DUMI_NEW(context, w->host, size));

@@ -2,6 +2,8 @@
  * Each operation of each backend against ref: random shapes, tails, strides, guard values. */
 #include "pair.h"
 
+#include "backend/blis/stream.h"
+
 static void one_gemm(pair *p, dumi_rng *rng, int32_t m, int32_t n, int32_t k, uint32_t flags)
 {
     const bool a_turned = flags & 1, b_turned = flags & 2, packed = flags & 4;
@@ -66,8 +68,43 @@ START_TEST(gemm_matches)
     for (uint32_t precision = DUMI_FLOAT32; precision <= DUMI_INT8; precision++)
         for (int32_t m = 1; m <= 300; m += m < 8 ? 1 : 97)
             one_gemm(&p, &rng, m, 150, 300, 4 + 16 + 64 + 128 * precision);
+    one_gemm(&p, &rng, 2, 20, 200001, 4 + 16 + 128 * DUMI_BFLOAT16); /* more steps than there is room for */
     one_gemm(&p, &rng, 700, 530, 260, 0);
     one_gemm(&p, &rng, 530, 700, 260, 2 + 64);
+    close_pair(&p);
+}
+END_TEST
+
+/* All kernels that run here: the two wide ones to the bit; the plain one adds after it has rounded the product. */
+START_TEST(bfloat16_kernels_agree)
+{
+    enum { M = 13, N = 150, K = 301 };
+    pair p = open_pair(1);
+    dumi_rng rng;
+    dumi_rng_init(&rng, 5, 99, 0);
+    dumi_blis_kernel *kernel = p.other->backend_state;
+    const int32_t best = kernel->bf16;
+    float *a = random_floats(&rng, M * K), *b = random_floats(&rng, K * N);
+    float *c = random_floats(&rng, M * N), *wide = random_floats(&rng, M * N);
+    float *expected = random_floats(&rng, M * N);
+    dumi_gemm g = {.m = M, .n = N, .k = K, .a = a, .a_row = K, .a_col = 1, .c = expected, .c_row = N};
+    dumi_packed *ours = p.r->pack(p.ref, b, K, N, DUMI_BFLOAT16);
+    dumi_packed *theirs = p.o->pack(p.other, b, K, N, DUMI_BFLOAT16);
+    g.packed = ours;
+    p.r->gemm(p.ref_stream, &g);
+    g.packed = theirs;
+    for (int32_t i = DUMI_BF16_PLAIN; i <= best; i++) {
+        kernel->bf16 = i;
+        g.c = i == DUMI_BF16_WIDE ? wide : c;
+        p.o->gemm(p.other_stream, &g);
+        check_close(g.c, expected, M * N, 1e-5 * sqrt(K));
+        if (i == DUMI_BF16_NATIVE)
+            ck_assert_mem_eq(c, wide, M * N * sizeof *c);
+    }
+    check_guard(c, M * N), check_guard(wide, M * N);
+    p.r->unpack(p.ref, ours);
+    p.o->unpack(p.other, theirs);
+    drop(a), drop(b), drop(c), drop(wide), drop(expected);
     close_pair(&p);
 }
 END_TEST
@@ -234,6 +271,7 @@ int main(void)
     TCase *cases = tcase_create("operations");
     tcase_add_test(cases, gemm_matches);
     tcase_add_test(cases, gemm_is_bitwise_stable);
+    tcase_add_test(cases, bfloat16_kernels_agree);
     tcase_add_test(cases, optimisers_match);
     tcase_add_test(cases, updates_match);
     suite_add_tcase(suite, cases);

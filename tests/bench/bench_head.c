@@ -128,12 +128,14 @@ typedef struct {
     double bulk, row; /* share of the peak; time over that of reading the weights */
 } score_ratios;
 
-static score_ratios wide_scores(const float *rows, const float *memory)
+/* Both of the bound in float32. */
+static score_ratios wide_scores(const float *rows, const float *memory, const char *precision)
 {
     enum { TRIALS = 9 };
     dum_context *context = bench_context(1);
     dum_dataset *data = make_data(context, rows);
     dum_head *head = make_head(context, WIDE, "local", 1);
+    bench_check(dum_head_set_text(head, "precision", precision));
     bench_check(dum_head_fit(head, data, NULL));
     float *s = malloc((size_t)ROWS * COLS * sizeof *s);
     double bulk[TRIALS], single[TRIALS];
@@ -252,9 +254,15 @@ int main(int argc, char **argv)
            step_ratio, bench_median(poe.ratios, poe.count), speedup);
     printf("peak memory of training: %.2f of weights and moments\n", rss);
 
-    const score_ratios wide = wide_scores(rows, memory);
-    printf("bulk scores: %.3f of the bound; one row: %.2f times the time to read the weights\n", wide.bulk,
-           wide.row);
+    static const char *const precisions[] = {"float32", "bfloat16", "int8"};
+    score_ratios wide[3];
+    for (int i = 0; i < 3; i++) {
+        wide[i] = wide_scores(rows, memory, precisions[i]);
+        printf("bulk scores, %s: %.3f of the bound in float32; one row: %.2f times the time to read the "
+               "weights in "
+               "float32\n",
+               precisions[i], wide[i].bulk, wide[i].row);
+    }
 
     dum_scorer *scorer = default_scorer(context, rows);
     const double single = rows_per_second(scorer, rows, 1), eight = rows_per_second(scorer, rows, 8);
@@ -266,7 +274,8 @@ int main(int argc, char **argv)
     free(memory);
 
     printf("{\"gemm_gflops\": %.1f, \"step_ratio\": %.3f, \"thread_speedup\": %.2f, \"score_ratio\": %.3f, "
-           "\"latency_ratio\": %.2f, \"rows_per_s_default_head\": %.0f, \"rss_ratio\": %.2f}\n",
-           peak / 1e9, step_ratio, speedup, wide.bulk, wide.row, single, rss);
+           "\"latency_ratio\": %.2f, \"rows_per_s_default_head\": %.0f, \"rss_ratio\": %.2f, "
+           "\"score_ratio_bfloat16\": %.3f, \"score_ratio_int8\": %.3f}\n",
+           peak / 1e9, step_ratio, speedup, wide[0].bulk, wide[0].row, single, rss, wide[1].bulk, wide[2].bulk);
     return 0;
 }

@@ -20,10 +20,6 @@ INLINE __m256 element8(const dumi_direct *d, const int precision, int64_t at, co
 {
     if (precision == DUMI_FLOAT32)
         return _mm256_loadu_ps((const float *)d->b + at);
-    if (precision == DUMI_BFLOAT16) {
-        const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)d->b + at));
-        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
-    }
     const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)((const int8_t *)d->b + at));
     return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), *scale);
 }
@@ -94,19 +90,13 @@ INLINE void multiply(const int rows, const int panels, const int precision, cons
         return 1;                                                                                              \
     }
 KERNELS(DUMI_FLOAT32)
-KERNELS(DUMI_BFLOAT16)
 KERNELS(DUMI_INT8)
 
 int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d)
 {
-    switch (d->precision) {
-    case DUMI_BFLOAT16:
-        return multiply_DUMI_BFLOAT16(rows, panels, d);
-    case DUMI_INT8:
+    if (d->precision == DUMI_INT8)
         return multiply_DUMI_INT8(rows, panels, d);
-    default:
-        return multiply_DUMI_FLOAT32(rows, panels, d);
-    }
+    return multiply_DUMI_FLOAT32(rows, panels, d);
 }
 
 static WIDE void rows6(int32_t rows, int64_t a_panel, dumi_direct *d)

@@ -47,8 +47,7 @@ typedef struct {
     ahead next_b; /* what will be packed next */
 } block;
 
-/* Bias, ReLU and mask on a piece of C that is still in cache. */
-DUMI_CLONES static void finish(const dumi_gemm *g, int32_t row, int32_t rows, int32_t col, int32_t cols)
+DUMI_CLONES void dumi_blis_finish(const dumi_gemm *g, int32_t row, int32_t rows, int32_t col, int32_t cols)
 {
     for (int32_t i = row; i < row + rows; i++) {
         float *restrict c = g->c + i * g->c_row + col;
@@ -320,7 +319,7 @@ static void multiply_task(void *argument, int64_t task, int32_t worker)
             }
             multiply_block(&b);
             if (b.depth + b.deep == g->k)
-                finish(g, b.row, b.rows, b.col, b.cols);
+                dumi_blis_finish(g, b.row, b.rows, b.col, b.cols);
         }
     }
 }
@@ -383,6 +382,10 @@ static void choose(pass *x)
 void dumi_blis_gemm(dumi_stream *stream, const dumi_gemm *g)
 {
     const dumi_blis_kernel *kernel = stream->kernel;
+    if (g->packed != NULL && g->packed->precision == DUMI_BFLOAT16) {
+        dumi_blis_bf16_gemm(stream, g);
+        return;
+    }
     pass x = {.stream = stream, .g = g};
     choose(&x);
     x.in_tiles = g->update != NULL && stream->tiles != NULL && g->k <= kernel->kc;

@@ -105,27 +105,16 @@ void dumi_blis_pack_panels(const float *from, int64_t across, int64_t along, int
 }
 
 static void narrow(const float *from, int32_t panels, int32_t width, int32_t steps, const float *scales,
-                   int32_t precision, void *to)
+                   int8_t *to)
 {
-    for (int64_t i = 0; i < (int64_t)panels * width * steps; i++) {
-        if (precision == DUMI_BFLOAT16)
-            ((uint16_t *)to)[i] = dumi_bfloat16(from[i]);
-        else
-            ((int8_t *)to)[i] =
-                dumi_ref_int8(from[i], scales[i / ((int64_t)width * steps) * width + i % width]);
-    }
+    for (int64_t i = 0; i < (int64_t)panels * width * steps; i++)
+        to[i] = dumi_ref_int8(from[i], scales[i / ((int64_t)width * steps) * width + i % width]);
 }
 
 DUMI_CLONES void dumi_blis_widen(const dumi_packed *packed, int64_t at, int32_t col, int32_t width,
                                  int32_t steps, int32_t panels, float *restrict to)
 {
     const int64_t size = (int64_t)width * steps;
-    if (packed->precision == DUMI_BFLOAT16) {
-        const uint16_t *restrict from = (const uint16_t *)packed->panels + at;
-        for (int64_t i = 0; i < size * panels; i++)
-            to[i] = dumi_bfloat16_value(from[i]);
-        return;
-    }
     for (int32_t j = 0; j < panels; j++) {
         const int8_t *restrict from = (const int8_t *)packed->panels + at + j * size;
         const float *restrict scales = packed->scales + col + (ptrdiff_t)j * width;
@@ -137,6 +126,8 @@ DUMI_CLONES void dumi_blis_widen(const dumi_packed *packed, int64_t at, int32_t 
 
 dumi_packed *dumi_blis_pack(dum_context *context, const float *b, int32_t k, int32_t n, int32_t precision)
 {
+    if (precision == DUMI_BFLOAT16)
+        return dumi_blis_bf16_pack(context, b, k, n);
     const dumi_blis_kernel *kernel = context->backend_state;
     const int32_t wide = dumi_round_up(n, kernel->nr);
     const size_t count = (size_t)k * (size_t)wide;
@@ -145,7 +136,7 @@ dumi_packed *dumi_blis_pack(dum_context *context, const float *b, int32_t k, int
     char *memory = dumi_alloc(context, ALIGNED + scales + count * dumi_element_size(precision), 1);
     if (memory == NULL)
         return NULL;
-    float *block = NULL; /* one block of kc in float32, on its way to something narrower */
+    float *block = NULL; /* one block of kc in float32, on its way to int8 */
     if (precision != DUMI_FLOAT32 &&
         (block = dumi_alloc(context, (size_t)kernel->kc * (size_t)wide, sizeof *block)) == NULL) {
         dumi_free(context, memory);
@@ -163,8 +154,7 @@ dumi_packed *dumi_blis_pack(dum_context *context, const float *b, int32_t k, int
         float *to = block != NULL ? block : (float *)packed->panels + at;
         dumi_blis_pack_panels(b + (int64_t)depth * n, 1, n, n, kernel->nr, deep, to);
         if (block != NULL)
-            narrow(block, wide / kernel->nr, kernel->nr, deep, packed->scales, precision,
-                   (char *)packed->panels + at * dumi_element_size(precision));
+            narrow(block, wide / kernel->nr, kernel->nr, deep, packed->scales, (int8_t *)packed->panels + at);
     }
     dumi_free(context, block);
     return packed;

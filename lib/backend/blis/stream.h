@@ -8,7 +8,8 @@
  * one file only. */
 typedef struct {
     int32_t mr, nr, kc;
-    bool direct; /* the micro-kernels of direct.c give the same bits */
+    bool direct;  /* the micro-kernels of direct.c give the same bits */
+    int32_t bf16; /* DUMI_BF16_NATIVE, ... */
     void *kernel, *context;
 } dumi_blis_kernel;
 
@@ -24,7 +25,7 @@ typedef struct {
     bool add; /* to what C holds */
     const float *a;
     int64_t a_row, a_col;
-    const void *b; /* of `precision` */
+    const void *b; /* of `precision`: float32 or int8 */
     int64_t b_row, b_panel;
     float *c;
     int64_t c_row;
@@ -37,6 +38,13 @@ int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d);
 /* One panel, any number of rows, `step` at a time, whose parts of A lie a_panel apart. */
 void dumi_blis_direct_rows(int32_t rows, int32_t step, int64_t a_panel, dumi_direct *d);
 bool dumi_blis_direct_runs(void);
+
+/* Kernels of bf16.c, from the one that runs everywhere to the fastest: AVX2, AVX512-BF16. */
+enum { DUMI_BF16_PLAIN, DUMI_BF16_WIDE, DUMI_BF16_NATIVE };
+/* The last of them, up to `most`, that runs here. */
+int32_t dumi_blis_bf16_best(int32_t most);
+void dumi_blis_bf16_gemm(dumi_stream *stream, const dumi_gemm *gemm);
+dumi_packed *dumi_blis_bf16_pack(dum_context *context, const float *b, int32_t k, int32_t n);
 
 /* 6 rows of A by one panel of 16 columns of B: A's element (r, p) is a[r][col[p]]. Rows may be the same. */
 typedef struct {
@@ -83,7 +91,8 @@ struct dumi_stream {
     dumi_conv_room room;
 };
 
-/* A matrix b of k x n in micro-panels: for each block of kc rows, for each nr columns, kc x nr. */
+/* A matrix b of k x n in micro-panels: for each block of kc rows, for each nr columns, kc x nr. bfloat16: as bf16.c
+ * has it. */
 struct dumi_packed {
     int32_t precision; /* DUMI_FLOAT32, ... */
     float *scales;     /* of the columns; int8 only */
@@ -92,10 +101,10 @@ struct dumi_packed {
 
 static inline size_t dumi_element_size(int32_t precision)
 {
-    return precision == DUMI_INT8 ? 1 : precision == DUMI_BFLOAT16 ? 2 : sizeof(float);
+    return precision == DUMI_INT8 ? 1 : sizeof(float);
 }
 
-/* `count` elements of panels of `width`, from element `at` on and from column `col` on, as float32. */
+/* int8 elements of panels of `width`, from element `at` on and from column `col` on, as float32. */
 void dumi_blis_widen(const dumi_packed *packed, int64_t at, int32_t col, int32_t width, int32_t steps,
                      int32_t panels, float *restrict to);
 
@@ -109,6 +118,8 @@ void dumi_blis_unpack(dum_context *context, dumi_packed *packed);
 dum_status dumi_blis_gemm_create(dumi_stream *stream, int32_t max_m, int32_t max_n, int32_t max_k);
 void dumi_blis_gemm_destroy(dumi_stream *stream);
 void dumi_blis_gemm(dumi_stream *stream, const dumi_gemm *gemm);
+/* Bias, ReLU and mask on a piece of C that is still in cache. */
+void dumi_blis_finish(const dumi_gemm *g, int32_t row, int32_t rows, int32_t col, int32_t cols);
 
 void dumi_blis_adam(dumi_stream *stream, size_t count, const dumi_step *step, const float *gradient,
                     float *weights, float *first, float *second);

@@ -12,6 +12,7 @@ struct dumi_stream {
 
 struct dumi_packed {
     int32_t k, n;
+    bool rounds; /* what it is multiplied with, to bfloat16, too */
     float values[];
 };
 
@@ -100,6 +101,7 @@ static dumi_packed *pack(dum_context *context, const float *b, int32_t k, int32_
         return NULL;
     packed->k = k;
     packed->n = n;
+    packed->rounds = precision == DUMI_BFLOAT16;
     for (int32_t j = 0; j < n; j++) {
         const float scale = precision == DUMI_INT8 ? dumi_ref_int8_scale(b + j, k, n) : 1;
         for (int64_t at = j; at < (int64_t)count; at += n)
@@ -129,12 +131,16 @@ static void gemm(dumi_stream *stream, const dumi_gemm *g)
 {
     (void)stream;
     const float *b = g->packed != NULL ? g->packed->values : g->b;
+    const bool rounds = g->packed != NULL && g->packed->rounds;
     const int64_t b_row = g->packed != NULL ? g->n : g->b_row, b_col = g->packed != NULL ? 1 : g->b_col;
     for (int64_t i = 0; i < g->m; i++) {
         for (int64_t j = 0; j < g->n; j++) {
             double sum = g->add ? (double)g->c[i * g->c_row + j] : 0;
-            for (int64_t p = 0; p < g->k; p++)
-                sum += (double)g->a[i * g->a_row + p * g->a_col] * (double)b[p * b_row + j * b_col];
+            for (int64_t p = 0; p < g->k; p++) {
+                const float a = g->a[i * g->a_row + p * g->a_col];
+                sum += (double)(rounds ? dumi_bfloat16_value(dumi_bfloat16(a)) : a) *
+                       (double)b[p * b_row + j * b_col];
+            }
             if (g->bias != NULL)
                 sum += (double)g->bias[j];
             if (g->relu && sum < 0)
