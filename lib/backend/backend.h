@@ -13,7 +13,7 @@
 #include "core/core.h"
 
 /* Raised with every change of what is below: a module built for another number is refused. */
-enum { DUMI_BACKEND_ABI = 5 };
+enum { DUMI_BACKEND_ABI = 6 };
 
 typedef struct dumi_stream dumi_stream; /* defined by each backend */
 typedef struct dumi_packed dumi_packed; /* a constant matrix in the layout its gemm wants */
@@ -41,6 +41,7 @@ typedef struct {
     const float *b; /* unused where packed */
     int64_t b_row, b_col;
     const dumi_packed *packed;
+    int32_t precision; /* DUMI_FLOAT32, or DUMI_BFLOAT16: A and B are rounded to it; `packed` has its own */
     float *c;
     int64_t c_row;
     const float *bias;

@@ -25,6 +25,7 @@ dum_status dumi_model_create(dum_context *context, const double *values, int32_t
     model->scaling.kind = (int32_t)values[DUMI_SCALING];
     dumi_mlp_shape(&model->mlp, cols, model->outputs, (int32_t)values[DUMI_LAYERS],
                    (int32_t)values[DUMI_WIDTH]);
+    model->mlp.precision = (int32_t)values[DUMI_TRAIN_PRECISION];
     model->parameter_count = model->mlp.parameters + 1;
     model->parameters = context->backend->alloc(context, model->parameter_count);
     if (model->parameters == NULL) {
@@ -120,8 +121,8 @@ static dum_status workspace_fill(const dumi_head_model *model, dumi_workspace *w
     int32_t most = model->cols;
     for (int32_t l = 0; l < model->mlp.count; l++)
         most = model->mlp.layers[l].inputs > most ? model->mlp.layers[l].inputs : most;
-    DUMI_TRY(backend->stream_create(context, 1, DUMI_TILE_ROWS, model->precision == DUMI_INT8 ? most : 0,
-                                    most, &w->stream));
+    DUMI_TRY(backend->stream_create(context, 1, DUMI_TILE_ROWS, model->precision == DUMI_INT8 ? most : 0, most,
+                                    &w->stream));
     DUMI_TRY(dumi_activations_create(context, &model->mlp, DUMI_TILE_ROWS, false, &w->activations));
     DUMI_TRY(DUMI_NEW(context, w->host, size));
     w->x = backend->alloc(context, size);

@@ -59,9 +59,13 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
     [DUMI_SEED] = {"seed", 0, 0, 9007199254740992.0, NULL, NULL, true, "of all random numbers"},
     [DUMI_NONFINITE] = {"nonfinite", DUMI_REFUSE, 0, 0, TEXTS("refuse", "impute"), "refuse|impute", false,
                         "NaN and infinity are an error, or replaced by the column's median"},
-    [DUMI_PRECISION] = {"precision", DUMI_FLOAT32, 0, 0, TEXTS("float32", "bfloat16", "int8"),
-                        "float32|bfloat16|int8", false,
-                        "of the weights when scoring: wide heads score a row in less time, less exactly"},
+    [DUMI_PRECISION] =
+        {"precision", DUMI_FLOAT32, 0, 0, TEXTS("float32", "bfloat16", "int8"), "float32|bfloat16|int8", false,
+         "of the weights when scoring (bfloat16: also of what they are multiplied with): wide heads take "
+         "less time, less exactly"},
+    [DUMI_TRAIN_PRECISION] = {"train_precision", DUMI_FLOAT32, 0, 0, TEXTS("float32", "bfloat16"),
+                              "float32|bfloat16", false,
+                              "of what is multiplied in training; sums, weights and steps stay float32"},
 };
 
 void dumi_head_defaults(double *values)

@@ -17,6 +17,7 @@ typedef struct {
     int32_t count; /* hidden layers + 1 */
     dumi_layer layers[DUMI_MAX_LAYERS];
     size_t parameters;
+    int32_t precision; /* of the products in training: DUMI_FLOAT32 or DUMI_BFLOAT16 */
 } dumi_mlp;
 
 /* `count` layers from sizes[0] inputs on; or `hidden` of one width. */

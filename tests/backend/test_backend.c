@@ -26,6 +26,7 @@ static void one_gemm(pair *p, dumi_rng *rng, int32_t m, int32_t n, int32_t k, ui
                    .b = b,
                    .b_row = b_row,
                    .b_col = b_col,
+                   .precision = precision == DUMI_INT8 ? DUMI_FLOAT32 : precision,
                    .c_row = n + pad,
                    .bias = flags & 16 ? bias : NULL,
                    .mask = flags & 32 ? mask : NULL,
@@ -52,12 +53,13 @@ START_TEST(gemm_matches)
     pair p = open_pair(2);
     dumi_rng rng;
     dumi_rng_init(&rng, 7, 99, 0);
-    for (uint32_t flags = 0; flags < 128; flags++)
+    for (uint32_t flags = 0; flags < 256; flags++)
         one_gemm(&p, &rng, 1 + (int32_t)dumi_rng_below(&rng, 70), 1 + (int32_t)dumi_rng_below(&rng, 90),
                  1 + (int32_t)dumi_rng_below(&rng, 400), flags);
     /* The paths for few rows, few columns, operands in place. */
     for (int32_t m = 1; m <= 14; m++)
-        for (uint32_t flags = 0; flags < 8; flags++) {
+        for (uint32_t i = 0; i < 16; i++) {
+            const uint32_t flags = i % 8 + 128 * (i / 8);
             one_gemm(&p, &rng, m, 80, 300, flags);
             one_gemm(&p, &rng, m, 83, 300, flags);
             one_gemm(&p, &rng, m, 83, 300, flags + (1 << 20)); /* added to what is there */
@@ -68,7 +70,10 @@ START_TEST(gemm_matches)
     for (uint32_t precision = DUMI_FLOAT32; precision <= DUMI_INT8; precision++)
         for (int32_t m = 1; m <= 300; m += m < 8 ? 1 : 97)
             one_gemm(&p, &rng, m, 150, 300, 4 + 16 + 64 + 128 * precision);
-    one_gemm(&p, &rng, 2, 20, 200001, 4 + 16 + 128 * DUMI_BFLOAT16); /* more steps than there is room for */
+    /* More steps than there is room for. */
+    one_gemm(&p, &rng, 2, 20, 200001, 4 + 16 + 128 * DUMI_BFLOAT16);
+    for (uint32_t flags = 0; flags < 4; flags++)
+        one_gemm(&p, &rng, 90, 300, 3001, flags + 16 + 128 * DUMI_BFLOAT16);
     one_gemm(&p, &rng, 700, 530, 260, 0);
     one_gemm(&p, &rng, 530, 700, 260, 2 + 64);
     close_pair(&p);
@@ -109,70 +114,58 @@ START_TEST(bfloat16_kernels_agree)
 }
 END_TEST
 
-/* A row alone, and the same row among others, for 1 to 4 threads: the same bits. */
+/* A row alone, and the same row among others, packed or not, for 1 to 4 threads: the same bits. */
 START_TEST(gemm_is_bitwise_stable)
 {
     enum { M = 300, N = 700, K = 520 };
     dumi_rng rng;
     dumi_rng_init(&rng, 3, 99, 0);
     float *a = random_floats(&rng, M * K), *b = random_floats(&rng, K * N);
-    float *first = random_floats(&rng, M * N), *c = random_floats(&rng, M * N);
-    float *few = random_floats(&rng, 7 * N);
+    float *first[3], *c = random_floats(&rng, M * N), *few = random_floats(&rng, 7 * N);
+    for (int i = 0; i < 3; i++)
+        first[i] = random_floats(&rng, M * N);
     for (int32_t threads = 1; threads <= 4; threads++) {
         dum_context *context = open_context("blis", threads);
         const dumi_backend *backend = context->backend;
         dumi_stream *stream;
         ck_assert_int_eq(backend->stream_create(context, threads, M, N, K, &stream), DUM_OK);
-        float *to = threads == 1 ? first : c;
-        dumi_gemm g = {.m = M,
-                       .n = N,
-                       .k = K,
-                       .a = a,
-                       .a_row = K,
-                       .a_col = 1,
-                       .b = b,
-                       .b_row = N,
-                       .b_col = 1,
-                       .c = to,
-                       .c_row = N};
-        backend->gemm(stream, &g);
-        ck_assert_mem_eq(to, first, M * N * sizeof *to);
         for (int32_t precision = DUMI_FLOAT32; precision <= DUMI_INT8; precision++) {
+            float *to = threads == 1 ? first[precision] : c;
             dumi_packed *packed = backend->pack(context, b, K, N, precision);
-            g = (dumi_gemm){
+            dumi_gemm g = {
                 .m = M, .n = N, .k = K, .a = a, .a_row = K, .a_col = 1, .packed = packed, .c = to, .c_row = N};
             backend->gemm(stream, &g);
-            if (precision == DUMI_FLOAT32)
-                ck_assert_mem_eq(to, first, M * N * sizeof *to);
+            ck_assert_mem_eq(to, first[precision], M * N * sizeof *to);
             for (int32_t row = 0; row < M; row += 37)
                 for (int32_t rows = 1; rows <= 7 && row + rows <= M; rows++) {
                     g.m = rows;
                     g.a = a + row * K;
                     g.c = few;
                     backend->gemm(stream, &g);
-                    ck_assert_mem_eq(few, to + row * N, (size_t)rows * N * sizeof *few);
+                    ck_assert_mem_eq(few, first[precision] + row * N, (size_t)rows * N * sizeof *few);
                 }
             backend->unpack(context, packed);
-            if (precision == DUMI_INT8 &&
-                threads == 1) { /* first is what the other thread counts are held against */
-                g = (dumi_gemm){.m = M,
-                                .n = N,
-                                .k = K,
-                                .a = a,
-                                .a_row = K,
-                                .a_col = 1,
-                                .b = b,
-                                .b_row = N,
-                                .b_col = 1,
-                                .c = to,
-                                .c_row = N};
-                backend->gemm(stream, &g);
-            }
+            if (precision == DUMI_INT8)
+                continue;
+            g = (dumi_gemm){.m = M,
+                            .n = N,
+                            .k = K,
+                            .a = a,
+                            .a_row = K,
+                            .a_col = 1,
+                            .b = b,
+                            .b_row = N,
+                            .b_col = 1,
+                            .precision = precision,
+                            .c = c,
+                            .c_row = N};
+            backend->gemm(stream, &g);
+            ck_assert_mem_eq(c, first[precision], M * N * sizeof *c);
         }
         backend->stream_destroy(stream);
         dum_context_destroy(context);
     }
-    drop(a), drop(b), drop(first), drop(c), drop(few);
+    drop(a), drop(b), drop(c), drop(few), drop(first[0]), drop(first[1]), drop(first[2]);
 }
 END_TEST
 
@@ -216,13 +209,14 @@ END_TEST
 /* A gradient that goes into its weights at once. */
 START_TEST(updates_match)
 {
-    static const int32_t shapes[][3] = {{1, 1, 1}, {7, 33, 5}, {100, 40, 64}, {203, 301, 256}, {61, 270, 700}};
+    static const int32_t shapes[][3] = {{1, 1, 1},       {7, 33, 5},     {100, 40, 64},
+                                        {203, 301, 256}, {61, 270, 700}, {9, 300, 3001}};
     dumi_rng rng;
     dumi_rng_init(&rng, 23, 99, 0);
     for (int32_t threads = 1; threads <= 2; threads++) {
         pair p = open_pair(threads);
-        for (size_t i = 0; i < 2 * sizeof shapes / sizeof shapes[0]; i++) {
-            const int32_t m = shapes[i / 2][0], n = shapes[i / 2][1], k = shapes[i / 2][2];
+        for (size_t i = 0; i < 4 * sizeof shapes / sizeof shapes[0]; i++) {
+            const int32_t m = shapes[i / 4][0], n = shapes[i / 4][1], k = shapes[i / 4][2];
             const bool adam = i % 2;
             const size_t count = (size_t)m * (size_t)n;
             const dumi_step step = {
@@ -246,6 +240,7 @@ START_TEST(updates_match)
                            .b = b,
                            .b_row = n,
                            .b_col = 1,
+                           .precision = i / 2 % 2 ? DUMI_BFLOAT16 : DUMI_FLOAT32,
                            .c = scratch,
                            .c_row = n,
                            .update = &update};

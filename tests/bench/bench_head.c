@@ -62,11 +62,12 @@ static dum_dataset *make_data(dum_context *context, const float *rows)
     return data;
 }
 
-static step_times wide_step(const float *rows, int32_t threads, const char *objective)
+static step_times wide_step(const float *rows, int32_t threads, const char *objective, const char *precision)
 {
     dum_context *context = bench_context(threads);
     dum_dataset *data = make_data(context, rows);
     dum_head *head = make_head(context, WIDE, objective, STEPS);
+    bench_check(dum_head_set_text(head, "train_precision", precision));
     step_times times = {.context = context};
     dum_fit_options options;
     DUM_INIT(options);
@@ -205,7 +206,7 @@ static dum_scorer *default_scorer(dum_context *context, const float *rows)
 /* Times of one thread for peers.py: the ratios of other programs are to them. */
 static int print_seconds(const float *rows)
 {
-    step_times steps = wide_step(rows, 1, "local");
+    step_times steps = wide_step(rows, 1, "local", "float32");
     dum_context *context = bench_context(1);
     dum_dataset *data = make_data(context, rows);
     dum_head *head = make_head(context, WIDE, "local", 1);
@@ -246,12 +247,14 @@ int main(int argc, char **argv)
     printf("bounds, one thread: %.1f GFLOP/s in the micro-kernel, %.1f GB/s from memory\n", peak / 1e9,
            bandwidth / 1e9);
 
-    step_times one = wide_step(rows, 1, "local"), poe = wide_step(rows, 1, "poe");
-    step_times two = wide_step(rows, 2, "local");
+    step_times one = wide_step(rows, 1, "local", "float32"), poe = wide_step(rows, 1, "poe", "float32");
+    step_times two = wide_step(rows, 2, "local", "float32"), half = wide_step(rows, 1, "local", "bfloat16");
     const double step_ratio = bench_median(one.ratios, one.count);
     const double speedup = bench_median(one.times, one.count) / bench_median(two.times, two.count);
     printf("step, 64 and 3 x 4096, batch 256: %.3f of the bound (objective poe %.3f); two threads %.2f times\n",
            step_ratio, bench_median(poe.ratios, poe.count), speedup);
+    const double half_ratio = bench_median(half.ratios, half.count);
+    printf("the same, products in bfloat16: %.3f of the bound in float32\n", half_ratio);
     printf("peak memory of training: %.2f of weights and moments\n", rss);
 
     static const char *const precisions[] = {"float32", "bfloat16", "int8"};
@@ -275,7 +278,8 @@ int main(int argc, char **argv)
 
     printf("{\"gemm_gflops\": %.1f, \"step_ratio\": %.3f, \"thread_speedup\": %.2f, \"score_ratio\": %.3f, "
            "\"latency_ratio\": %.2f, \"rows_per_s_default_head\": %.0f, \"rss_ratio\": %.2f, "
-           "\"score_ratio_bfloat16\": %.3f, \"score_ratio_int8\": %.3f}\n",
-           peak / 1e9, step_ratio, speedup, wide[0].bulk, wide[0].row, single, rss, wide[1].bulk, wide[2].bulk);
+           "\"step_ratio_bfloat16\": %.3f, \"score_ratio_bfloat16\": %.3f, \"score_ratio_int8\": %.3f}\n",
+           peak / 1e9, step_ratio, speedup, wide[0].bulk, wide[0].row, single, rss, half_ratio, wide[1].bulk,
+           wide[2].bulk);
     return 0;
 }

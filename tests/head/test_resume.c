@@ -67,13 +67,16 @@ static dum_dataset *make_data(dum_context *context, int64_t count, float first)
 typedef struct {
     const char *objective, *optimizer;
     double width, reservoir, steps;
+    const char *precision;
 } variant;
 
 static const variant variants[] = {
-    {"local", "adam", 16, 4096, 90},
-    {"local", "sgd", 16, 64, 90},
-    {"poe", "adam", 16, 4096, 90},
-    {"local", "adam", 600, 4096, 40}, /* so wide that no gradient is stored */
+    {"local", "adam", 16, 4096, 90, "float32"},
+    {"local", "sgd", 16, 64, 90, "float32"},
+    {"poe", "adam", 16, 4096, 90, "float32"},
+    {"local", "adam", 600, 4096, 40, "float32"}, /* so wide that no gradient is stored */
+    {"local", "sgd", 16, 4096, 90, "bfloat16"},
+    {"local", "adam", 600, 4096, 40, "bfloat16"},
 };
 
 static dum_head *make_head(dum_context *context, variant v)
@@ -82,6 +85,7 @@ static dum_head *make_head(dum_context *context, variant v)
     ck_ok(dum_head_create(context, &head));
     ck_ok(dum_head_set_text(head, "objective", v.objective));
     ck_ok(dum_head_set_text(head, "optimizer", v.optimizer));
+    ck_ok(dum_head_set_text(head, "train_precision", v.precision));
     ck_ok(dum_head_set_number(head, "width", v.width));
     ck_ok(dum_head_set_number(head, "reservoir", v.reservoir));
     ck_ok(dum_head_set_number(head, "steps", v.steps));
@@ -325,7 +329,7 @@ static dum_status fit_twice(allocation_counter *c, int64_t fail_at)
     dum_context *context;
     ck_ok(dum_context_create(&options, &context));
     dum_dataset *data = make_data(context, 40, 0);
-    dum_head *head = make_head(context, (variant){"local", "adam", 4, 64, 2});
+    dum_head *head = make_head(context, (variant){"local", "adam", 4, 64, 2, "float32"});
     keeper k = {0};
     dum_fit_options fit;
     DUM_INIT(fit);

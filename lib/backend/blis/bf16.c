@@ -215,77 +215,220 @@ int32_t dumi_blis_bf16_best(int32_t most)
 
 /* ---- Loops ----------------------------------------------------------------------------------- */
 
-/* Pairs of steps of a vector, the last filled up with 0. */
-static void round_pairs(const float *from, int64_t along, int64_t steps, uint32_t *restrict to)
+static inline uint32_t pair_of(float first, float second)
 {
-    for (int64_t p = 0; p < steps / 2; p++)
-        to[p] = dumi_bfloat16(from[2 * p * along]) | (uint32_t)dumi_bfloat16(from[(2 * p + 1) * along]) << 16;
-    if (steps % 2 != 0)
-        to[steps / 2] = dumi_bfloat16(from[(steps - 1) * along]);
+    return dumi_bfloat16(first) | (uint32_t)dumi_bfloat16(second) << 16;
 }
 
-DUMI_CLONES static void round_rows(const dumi_gemm *g, int32_t row, int32_t rows, int64_t step, int64_t pairs,
-                                   uint32_t *to)
+/* `count` steps of some vectors, by pairs, the last filled up with 0: vector v's are at to[v * across_to + p * along_to]. */
+static inline __attribute__((always_inline)) void round_vectors(const float *from, int64_t across,
+                                                                int64_t along, int64_t vectors, int64_t count,
+                                                                uint32_t *restrict to, int64_t across_to,
+                                                                int64_t along_to)
 {
-    const int64_t steps = g->k - step < 2 * pairs ? g->k - step : 2 * pairs;
-    for (int64_t i = 0; i < rows; i++) {
-        const float *from = g->a + (row + i) * g->a_row + step * g->a_col;
-        if (g->a_col == 1)
-            round_pairs(from, 1, steps, to + i * pairs); /* a constant distance: vectors */
-        else
-            round_pairs(from, g->a_col, steps, to + i * pairs);
-    }
+    for (int64_t p = 0; p < count / 2; p++, from += 2 * along, to += along_to)
+        for (int64_t v = 0; v < vectors; v++)
+            to[v * across_to] = pair_of(from[v * across], from[v * across + along]);
+    for (int64_t v = 0; v < vectors && count % 2 != 0; v++)
+        to[v * across_to] = pair_of(from[v * across], 0);
 }
 
 typedef struct {
     const dumi_gemm *g;
-    int32_t kernel, row, rows;
+    dumi_stream *stream;
+    int32_t row, rows, task_cols;
     int64_t all_pairs, pair, pairs; /* of all steps; those of this pass */
-    const uint32_t *a;
+    int64_t steps;                  /* of this pass */
+    uint32_t *a;                    /* rows x pairs */
 } pass;
 
-static void multiply_task(void *argument, int64_t task, int32_t worker)
+enum { ROUNDED_ROWS = 16, TASK_COLS = 256 };
+
+/* A is taken as it lies: along the rows, or 16 of its columns at a time. */
+DUMI_CLONES static void round_a(const pass *x, int32_t row, int32_t rows)
+{
+    const dumi_gemm *g = x->g;
+    const float *from = g->a + (x->row + row) * g->a_row + 2 * x->pair * g->a_col;
+    uint32_t *to = x->a + row * x->pairs;
+    if (g->a_col == 1)
+        for (int32_t i = 0; i < rows; i++)
+            round_vectors(from + i * g->a_row, 0, 1, 1, x->steps, to + i * x->pairs, 0, 1);
+    else if (g->a_row == 1 && rows == ROUNDED_ROWS)
+        round_vectors(from, 1, g->a_col, ROUNDED_ROWS, x->steps, to, x->pairs, 1);
+    else
+        round_vectors(from, g->a_row, g->a_col, rows, x->steps, to, x->pairs, 1);
+}
+
+static void round_task(void *argument, int64_t task, int32_t worker)
 {
     (void)worker;
     const pass *x = argument;
+    const int32_t row = (int32_t)task * ROUNDED_ROWS;
+    round_a(x, row, dumi_least(ROUNDED_ROWS, x->rows - row));
+}
+
+/* 16 columns whose steps are neighbours in memory, tile by tile through the first cache. */
+static inline __attribute__((always_inline)) void turn_columns(const float *b, int64_t b_col, int64_t steps,
+                                                               uint32_t *restrict to)
+{
+    enum { TILE = 16 };
+    int64_t done = 0;
+    for (; done + TILE <= steps / 2; done += TILE, to += (ptrdiff_t)TILE * COLS) {
+        uint32_t tile[COLS][TILE];
+        for (int32_t j = 0; j < COLS; j++)
+            for (int32_t p = 0; p < TILE; p++) {
+                const float *from = b + j * b_col + 2 * (done + p);
+                tile[j][p] = pair_of(from[0], from[1]);
+            }
+        for (int32_t p = 0; p < TILE; p++)
+            for (int32_t j = 0; j < COLS; j++)
+                to[p * COLS + j] = tile[j][p];
+    }
+    round_vectors(b + 2 * done, b_col, 1, COLS, steps - 2 * done, to, 1, COLS);
+}
+
+/* Panels of B, the last filled up with 0. `b`: its element at the first step and column. */
+DUMI_CLONES static void round_b(const float *b, int64_t b_row, int64_t b_col, int32_t cols, int64_t steps,
+                                uint32_t *to)
+{
+    const int64_t size = (steps + 1) / 2 * COLS;
+    int32_t col = 0;
+    for (; col + COLS <= cols; col += COLS, to += size)
+        if (b_col == 1)
+            round_vectors(b + col, 1, b_row, COLS, steps, to, 1, COLS);
+        else if (b_row == 1)
+            turn_columns(b + col * b_col, b_col, steps, to);
+        else
+            round_vectors(b + col * b_col, b_col, b_row, COLS, steps, to, 1, COLS);
+    if (col < cols) {
+        memset(to, 0, (size_t)size * sizeof *to);
+        round_vectors(b + col * b_col, b_col, b_row, cols - col, steps, to, 1, COLS);
+    }
+}
+
+static void multiply(const pass *x, int32_t rows, const product *d)
+{
+    const int32_t kernel = x->stream->kernel->bf16;
+    product block = *d;
+    for (int32_t col = 0; col < d->cols; col += COLS * BLOCK_PANELS) {
+        block.b = d->b + col / COLS * d->b_panel;
+        block.c = d->c + col;
+        block.cols = dumi_least(COLS * BLOCK_PANELS, d->cols - col);
+        if (kernel == DUMI_BF16_NATIVE)
+            multiply_native(rows, &block);
+        else if (kernel == DUMI_BF16_WIDE)
+            multiply_wide(rows, &block);
+        else
+            multiply_plain(rows, &block);
+    }
+}
+
+static void fetch(const float *from, int32_t cols)
+{
+    for (int32_t j = 0; j < cols; j += 16)
+        __builtin_prefetch(from + j, 0, 2);
+}
+
+/* Few rows at a time, whose weights and moments come from memory while those before are multiplied; C stays in cache. */
+static void multiply_and_update(const pass *x, int32_t col, const product *d)
+{
+    float tile[MOST_ROWS * TASK_COLS] __attribute__((aligned(64)));
     const dumi_gemm *g = x->g;
-    const int32_t col = (int32_t)task * COLS * BLOCK_PANELS;
-    const product d = {
+    const dumi_update *u = g->update;
+    product few = *d;
+    few.c = tile;
+    few.c_row = TASK_COLS;
+    for (int32_t row = 0; row < x->rows; row += MOST_ROWS) {
+        const int32_t rows = dumi_least(MOST_ROWS, x->rows - row);
+        for (int32_t i = 0; i < MOST_ROWS && row + MOST_ROWS + i < x->rows; i++) {
+            const int64_t next = (int64_t)(x->row + row + MOST_ROWS + i) * g->n + col;
+            fetch(u->weights + next, d->cols);
+            fetch(u->first + next, d->cols);
+            if (u->second != NULL)
+                fetch(u->second + next, d->cols);
+        }
+        few.a = d->a + row * d->a_row;
+        multiply(x, rows, &few);
+        for (int32_t i = 0; i < rows; i++)
+            dumi_ref_update(u, (size_t)(x->row + row + i) * (size_t)g->n + (size_t)col, (size_t)d->cols,
+                            tile + (ptrdiff_t)i * TASK_COLS);
+    }
+}
+
+static void multiply_task(void *argument, int64_t task, int32_t worker)
+{
+    const pass *x = argument;
+    const dumi_gemm *g = x->g;
+    const int32_t col = (int32_t)task * x->task_cols;
+    const bool last = x->pair + x->pairs == x->all_pairs;
+    product d = {
         .pairs = x->pairs,
         .a = x->a,
         .a_row = x->pairs,
-        .b = (const uint32_t *)g->packed->panels + (col / COLS * x->all_pairs + x->pair) * COLS,
-        .b_panel = x->all_pairs * COLS,
+        .b_panel = (g->packed != NULL ? x->all_pairs : x->pairs) * COLS,
         .c = g->c + x->row * g->c_row + col,
         .c_row = g->c_row,
-        .cols = dumi_least(COLS * BLOCK_PANELS, g->n - col),
+        .cols = dumi_least(x->task_cols, g->n - col),
         .add = g->add || x->pair > 0,
     };
-    if (x->kernel == DUMI_BF16_NATIVE)
-        multiply_native(x->rows, &d);
-    else if (x->kernel == DUMI_BF16_WIDE)
-        multiply_wide(x->rows, &d);
-    else
-        multiply_plain(x->rows, &d);
-    if (x->pair + x->pairs == x->all_pairs)
-        dumi_blis_finish(g, x->row, x->rows, col, d.cols);
+    if (g->packed != NULL) {
+        d.b = (const uint32_t *)g->packed->panels + (col / COLS * x->all_pairs + x->pair) * COLS;
+    } else {
+        const dumi_stream *stream = x->stream;
+        uint32_t *own = (uint32_t *)stream->pack_b + (int64_t)worker * stream->kernel->kc * stream->cols_b;
+        round_b(g->b + 2 * x->pair * g->b_row + col * g->b_col, g->b_row, g->b_col, d.cols, x->steps, own);
+        d.b = own;
+    }
+    if (g->update != NULL && x->pairs == x->all_pairs) {
+        multiply_and_update(x, col, &d);
+        return;
+    }
+    multiply(x, x->rows, &d);
+    if (!last)
+        return;
+    dumi_blis_finish(g, x->row, x->rows, col, d.cols);
+    for (int32_t i = 0; i < x->rows && g->update != NULL; i++)
+        dumi_ref_update(g->update, (size_t)(x->row + i) * (size_t)g->n + (size_t)col, (size_t)d.cols,
+                        d.c + i * d.c_row);
+}
+
+/* Columns of a task, and pairs of steps of a pass: A's go into what all share, B's into what each worker has, if they are
+ * not there already. */
+static int64_t divide(pass *x)
+{
+    const dumi_stream *stream = x->stream;
+    const dumi_gemm *g = x->g;
+    int64_t deep = (int64_t)stream->capacity_a;
+    if (g->packed != NULL) {
+        x->task_cols = COLS * BLOCK_PANELS;
+    } else {
+        const int64_t room = (int64_t)stream->kernel->kc * stream->cols_b;
+        x->task_cols = TASK_COLS;
+        if (stream->threads > 1)
+            x->task_cols =
+                dumi_least(TASK_COLS, dumi_round_up(g->n / (4 * stream->threads) + 1, COLS * BLOCK_PANELS));
+        while (x->task_cols > COLS && room / x->task_cols < 32)
+            x->task_cols /= 2;
+        deep = room / x->task_cols < deep ? room / x->task_cols : deep;
+    }
+    return x->all_pairs < deep ? x->all_pairs : deep;
 }
 
 void dumi_blis_bf16_gemm(dumi_stream *stream, const dumi_gemm *g)
 {
-    const int64_t room = (int64_t)stream->capacity_a;
-    uint32_t *a = (uint32_t *)stream->pack_a;
-    pass x = {.g = g, .kernel = stream->kernel->bf16, .all_pairs = ((int64_t)g->k + 1) / 2, .a = a};
-    const int64_t deep = x.all_pairs < room ? x.all_pairs : room;
-    const int32_t most_rows = (int32_t)(room / deep < g->m ? room / deep : g->m);
-    const int64_t tasks = (g->n + COLS * BLOCK_PANELS - 1) / (COLS * BLOCK_PANELS);
+    pass x = {.g = g, .stream = stream, .all_pairs = ((int64_t)g->k + 1) / 2, .a = (uint32_t *)stream->pack_a};
+    const int64_t deep = divide(&x), fitting = (int64_t)stream->capacity_a / deep;
+    const int32_t most_rows = (int32_t)(fitting < g->m ? fitting : g->m);
+    const int64_t tasks = (g->n + x.task_cols - 1) / x.task_cols;
     for (x.row = 0; x.row < g->m; x.row += x.rows) {
         x.rows = dumi_least(most_rows, g->m - x.row);
         for (x.pair = 0; x.pair < x.all_pairs; x.pair += x.pairs) {
             x.pairs = x.all_pairs - x.pair < deep ? x.all_pairs - x.pair : deep;
-            round_rows(g, x.row, x.rows, 2 * x.pair, x.pairs, a);
-            dumi_parallel(stream->context, stream->threads, tasks, 4.0 * x.rows * g->n * (double)x.pairs / 32,
-                          multiply_task, &x);
+            x.steps = x.pair + x.pairs < x.all_pairs ? 2 * x.pairs : g->k - 2 * x.pair;
+            const double products = 2.0 * x.rows * (double)x.pairs;
+            dumi_parallel(stream->context, stream->threads, (x.rows + ROUNDED_ROWS - 1) / ROUNDED_ROWS,
+                          2 * products, round_task, &x);
+            dumi_parallel(stream->context, stream->threads, tasks, 2 * products * g->n / 32, multiply_task, &x);
         }
     }
 }
@@ -293,19 +436,12 @@ void dumi_blis_bf16_gemm(dumi_stream *stream, const dumi_gemm *g)
 dumi_packed *dumi_blis_bf16_pack(dum_context *context, const float *b, int32_t k, int32_t n)
 {
     enum { ALIGNED = 64 };
-    const int64_t pairs = ((int64_t)k + 1) / 2, wide = dumi_round_up(n, COLS);
-    char *memory = dumi_alloc(context, ALIGNED + (size_t)pairs * (size_t)wide * sizeof(uint32_t), 1);
+    const size_t pairs = ((size_t)k + 1) / 2, wide = (size_t)dumi_round_up(n, COLS);
+    char *memory = dumi_alloc(context, ALIGNED + pairs * wide * sizeof(uint32_t), 1);
     if (memory == NULL)
         return NULL;
     dumi_packed *packed = (dumi_packed *)memory;
     *packed = (dumi_packed){.precision = DUMI_BFLOAT16, .panels = memory + ALIGNED};
-    uint32_t *to = packed->panels;
-    for (int32_t col = 0; col < wide; col += COLS)
-        for (int64_t p = 0; p < pairs; p++)
-            for (int32_t j = col; j < col + COLS; j++, to++)
-                if (j < n)
-                    round_pairs(b + 2 * p * n + j, n, k - 2 * p < 2 ? 1 : 2, to);
-                else
-                    *to = 0;
+    round_b(b, n, 1, n, k, packed->panels);
     return packed;
 }

@@ -382,7 +382,7 @@ static void choose(pass *x)
 void dumi_blis_gemm(dumi_stream *stream, const dumi_gemm *g)
 {
     const dumi_blis_kernel *kernel = stream->kernel;
-    if (g->packed != NULL && g->packed->precision == DUMI_BFLOAT16) {
+    if ((g->packed != NULL ? g->packed->precision : g->precision) == DUMI_BFLOAT16) {
         dumi_blis_bf16_gemm(stream, g);
         return;
     }

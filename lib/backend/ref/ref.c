@@ -131,15 +131,16 @@ static void gemm(dumi_stream *stream, const dumi_gemm *g)
 {
     (void)stream;
     const float *b = g->packed != NULL ? g->packed->values : g->b;
-    const bool rounds = g->packed != NULL && g->packed->rounds;
+    const bool rounds = g->packed != NULL ? g->packed->rounds : g->precision == DUMI_BFLOAT16;
     const int64_t b_row = g->packed != NULL ? g->n : g->b_row, b_col = g->packed != NULL ? 1 : g->b_col;
     for (int64_t i = 0; i < g->m; i++) {
         for (int64_t j = 0; j < g->n; j++) {
             double sum = g->add ? (double)g->c[i * g->c_row + j] : 0;
             for (int64_t p = 0; p < g->k; p++) {
-                const float a = g->a[i * g->a_row + p * g->a_col];
-                sum += (double)(rounds ? dumi_bfloat16_value(dumi_bfloat16(a)) : a) *
-                       (double)b[p * b_row + j * b_col];
+                const float x = g->a[i * g->a_row + p * g->a_col], y = b[p * b_row + j * b_col];
+                sum += rounds ? (double)dumi_bfloat16_value(dumi_bfloat16(x)) *
+                                    (double)dumi_bfloat16_value(dumi_bfloat16(y))
+                              : (double)x * (double)y;
             }
             if (g->bias != NULL)
                 sum += (double)g->bias[j];
