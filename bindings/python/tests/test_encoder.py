@@ -342,6 +342,9 @@ def test_scorers_of_classes(images):
     assert np.isfinite(scores).all()
     with pytest.raises(ValueError, match="labels have the shape"):
         dum.Scorer("mds", encoder=encoder).fit(x, labels=labels[1:])
+    for bad in (labels + 0.5, labels + 2**32, labels * np.nan, labels.astype(str)):
+        with pytest.raises(ValueError, match="whole numbers"):
+            dum.Scorer("mds", encoder=encoder).fit(x, labels=bad)
     with pytest.raises(dum.ArgumentError, match="features"):
         dum.Scorer("msp", encoder=encoder).fit(x)
     logits = dum.Scorer("msp", encoder=encoder.set_params(output="logits")).fit(x).score(x)

@@ -191,9 +191,13 @@ class _Model:
         if second is not None:
             options.pairs = second._handle
         if labels is not None:
-            classes = np.ascontiguousarray(labels, dtype=np.int32)
-            if classes.shape != (data.rows,):
-                raise ValueError(f"labels have the shape {classes.shape}, expected one for each of {data.rows} rows")
+            given = np.asarray(labels)
+            if given.shape != (data.rows,):
+                raise ValueError(f"labels have the shape {given.shape}, expected one for each of {data.rows} rows")
+            with np.errstate(invalid="ignore"):
+                if given.dtype.kind not in "biufO" or (given.astype(np.int32) != given).any():
+                    raise ValueError("labels must be whole numbers: np.unique(y, return_inverse=True)[1] makes them")
+            classes = np.ascontiguousarray(given, dtype=np.int32)
             keep.append(classes)
             options.labels = ffi.from_buffer(INTEGERS, classes)
         if checkpoint_path is not None:
