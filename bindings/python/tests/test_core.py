@@ -127,6 +127,12 @@ def test_column_names_are_kept_and_compared(table):  # needs 40
     np.testing.assert_array_equal(scorer.score(frame), scorer.score(table[0]))
     with pytest.raises(dum.ArgumentError, match="c0"):
         scorer.score(frame[frame.columns[::-1]])
+    np.testing.assert_array_equal(scorer.explain(dum.Dataset(frame)), scorer.explain(table[0]))
+    for other in (frame[frame.columns[::-1]], dum.Dataset(frame[frame.columns[::-1]])):
+        with pytest.raises(dum.ArgumentError, match='column 0 is named "c29"'):
+            scorer.explain(other)
+    with pytest.raises(dum.ArgumentError, match='"c29"'):
+        make("dum").fit(frame).deviation(frame[frame.columns[::-1]])
     assert dum.Dataset(table[0], [f"n{i}" for i in range(30)]).names[29] == "n29"
     assert dum.Dataset(table[0]).names is None
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import BYTES, DOUBLES, FLOATS, plain, rows_of
+from dum._array import BYTES, DOUBLES, FLOATS, column_names, plain, rows_of
 from dum._context import Context, Path, default_context, struct, text
 from dum._dataset import Dataset
 from dum._dum import ffi, lib
-from dum._error import Cancelled, check, check_called_back, keep_raised
+from dum._error import ArgumentError, Cancelled, check, check_called_back, keep_raised
 from dum._fit import ProgressCallback, ReduceCallback, watching
 from dum._params import Option, Param, encoder_params, head_params, scorer_params
 
@@ -394,9 +394,17 @@ class Scorer(_Model):
         check_called_back(lib.dum_scorer_score_dataset(handle, data._handle, ffi.from_buffer(DOUBLES, out)))
         return out
 
+    def _rows(self, x: Any) -> tuple[Any, int, int, int, npt.NDArray[np.float32]]:
+        """As `rows_of`. Compares the names of the columns, as the library does where it is given a dataset."""
+        names = x.names if isinstance(x, Dataset) else column_names(x)
+        for col, (name, known) in enumerate(zip(names or [], self.names or [], strict=False)):
+            if name != known:
+                raise ArgumentError(f'column {col} is named "{name}", the scorer was fitted with "{known}" there')
+        return rows_of(x.read(0, x.rows) if isinstance(x, Dataset) else x)
+
     def explain(self, x: Any) -> npt.NDArray[np.float32]:
         """Each feature's share of each row's score; a row sums to 1. Not every kind can."""
-        pointer, rows, cols, stride, _keep = rows_of(x)
+        pointer, rows, cols, stride, _keep = self._rows(x)
         share = np.empty((rows, cols), dtype=np.float32)
         into = ffi.from_buffer(FLOATS, share)
         check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, into, ffi.NULL))
@@ -404,7 +412,7 @@ class Scorer(_Model):
 
     def deviation(self, x: Any) -> npt.NDArray[np.float32]:
         """Kind dum: the predicted standard deviation of each feature, in the feature's own unit."""
-        pointer, rows, cols, stride, _keep = rows_of(x)
+        pointer, rows, cols, stride, _keep = self._rows(x)
         share, out = np.empty((2, rows, cols), dtype=np.float32)
         into = ffi.from_buffer(FLOATS, share), ffi.from_buffer(FLOATS, out)
         check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, *into))
