@@ -184,7 +184,7 @@ def test_threshold_and_pvalue(table):
     x, malignant = table
     benign = x[malignant == 0]
     scorer = make().fit(benign[:200])
-    with pytest.raises(dum.StateError):
+    with pytest.raises(dum.StateError, match=": call calibrate, or"):
         scorer.threshold(0.05)
     assert scorer.calibrate(benign[200:]).calibration_count == len(benign) - 200
     threshold = scorer.threshold(0.05)
@@ -208,7 +208,7 @@ def test_explain(table):
 
 
 def test_use_before_fit(table):
-    with pytest.raises(dum.StateError):
+    with pytest.raises(dum.StateError, match=": call fit first"):
         make().score(table[0])
     with pytest.raises(dum.StateError):
         make().save("nowhere")

@@ -267,7 +267,7 @@ def test_callable(table):
     ):
         np.testing.assert_array_equal(other.score(x), expected)
     lacking = dum.Scorer.from_bytes(scorer.to_bytes())
-    with pytest.raises(dum.StateError, match="encoder of the host"):
+    with pytest.raises(dum.StateError, match="host: give it with Scorer.load"):
         lacking.score(x)
     with pytest.raises(NotImplementedError):
         encoder.to_bytes()
