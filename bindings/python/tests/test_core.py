@@ -372,6 +372,8 @@ def test_progress(table, capsys):
     pytest.importorskip("tqdm")
     make("dum").fit(table[0], progress=True)
     assert "30/30" in capsys.readouterr().err
+    make("lof").fit(table[0], progress=True)  # no steps
+    assert "569/569" in capsys.readouterr().err
 
 
 def test_max_seconds(table):

@@ -215,10 +215,12 @@ class _Model:
             options.reduce, options.reduce_user = lib.dum_py_reduce, keep[-1]
         options.max_seconds, options.warm_start = max_seconds, bool(warm_start)
         options.checkpoint_epochs, options.resume = checkpoint_epochs, bool(resume)
-        with watching(progress) as watch:
+        with watching(progress) as (watch, end):
             keep.append(ffi.new_handle(watch))
             options.progress, options.progress_user = lib.dum_py_progress, keep[-1]
             status = self._call("fit", handle, data._handle, options)
+            if status == 0:
+                end()
         if status >= 0 and self._call("cols", handle) > 0:
             self._handle = handle
         if not check_called_back(status) and self._handle is not handle:
