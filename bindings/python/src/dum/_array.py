@@ -50,7 +50,10 @@ def flat(x: Any) -> Any:
 def table(x: Any) -> npt.NDArray[Any]:
     """Rows by columns, of whatever type."""
     if type(x) is not np.ndarray:
-        x = np.asarray(plain(x))
+        given = plain(x)
+        x = np.asarray(given)
+        if x.dtype == object and hasattr(given, "isna"):
+            x = given.to_numpy(dtype=object, na_value=np.nan)  # pandas.NA is no number
     x = flat(x)
     if x.ndim != 2:
         raise ValueError(
