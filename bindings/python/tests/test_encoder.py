@@ -74,6 +74,13 @@ def test_images_need_no_flattening(images, encoder):
         encoder.transform(bad)
 
 
+def test_images_without_channels_are_refused(images, encoder):
+    for grey in (images[0][..., 0], images[0][0]):
+        for use in (encoder.transform, dum.Encoder("resnet").fit, dum.KNN(encoder=encoder).fit, dum.Dataset):
+            with pytest.raises(ValueError, match=r"grey images: x\[\.\.\., None\]"):
+                use(grey)
+
+
 def test_bytes_are_not_copied(images):
     x = images[0]
     for view in (x, x[::2], x[::-1][::-1], x.reshape(72, -1)[:, :100]):
