@@ -580,7 +580,7 @@ def test_monitor(scratch):
     run("monitor", "--model", model, "--data", second, code=2, message="--reference is needed")
     run(*replay, held, "--data", first, "--state", state, code=1, message="exists")
     run(*replay, second, "--data", first, code=1, message="the reference has 400 rows")
-    run(*replay, held, "--data", first, "--set", "windows=1", code=1, message="false_alarms")
+    run(*replay, held, "--data", first, "--set", "windows=1", code=2, message="false_alarms")
 
     # the picture
     svg, lasting = scratch / "t.svg", write_npy(scratch / "lasting.npy", rows[2400:] + late)
@@ -1034,7 +1034,7 @@ def test_noise(scratch):
     run(*command, *lost * 4, code=2, message="three files at most")
     run(*command, *lost, "--set", "test=t", code=2, message="--delays has three tests")
     run(*command, *none, "--set", "window=9", code=2, message="--delays, which --set is for, is needed")
-    run(*command, *lost, "--set", "windows=9", code=1, message="windows")
+    run(*command, *lost, "--set", "windows=9", code=2, message="windows")
     run(*command, *lost, code=1, message="the reference has 60 rows")
     run(*command, *none, "--out", scratch / "no" / "n.svg", code=1, message="cannot write")
     run("noise", model, images, wrong, *none, code=1, message="has images of 12 x 8 x 3")
