@@ -159,6 +159,13 @@ bool end_fit(const progress_state *state, dum_status status)
     return status == DUM_OK || status == DUM_CANCELLED;
 }
 
+int fail_fit(const arguments *args, const char *data, dum_status status)
+{
+    /* The rows are open by then: what cannot be read is the checkpoint. */
+    const bool unread = status == DUM_ERR_FORMAT || status == DUM_ERR_VERSION || status == DUM_ERR_CHECKSUM;
+    return fail_library(unread && args->resume ? args->checkpoint : data);
+}
+
 int report_fit(const arguments *args, const char *path, const dum_dataset *data, const char *what,
                const progress_state *state, dum_status status)
 {

@@ -341,6 +341,7 @@ def test_checkpoints(scratch):
     assert model.read_bytes() == whole.read_bytes()
     assert json.loads(run("info", checkpoint))["kind"] == "checkpoint"
     run("fit", "--data", WDBC, "--model", model, "--resume", code=2, message="--checkpoint")
+    run("fit", *settings, "--model", model, "--checkpoint", model, "--resume", code=1, message=f"dum: {model}: ")
 
 
 def test_threads(scratch):
