@@ -220,6 +220,10 @@ def test_bad_files(tmp_path, table):  # needs 18
     with pytest.raises(OSError, match="missing") as caught:
         dum.Scorer.load(tmp_path / "missing")
     assert caught.value.status == -6
+    for use in (dum.Scorer.load, make().fit(table[0]).save, dum.Dataset.from_npy):
+        with pytest.raises(ValueError, match="NUL"):
+            use(f"{tmp_path}/a\0b")
+    assert not list(tmp_path.iterdir())
     data = bytearray(make().fit(table[0]).to_bytes())
     with pytest.raises(dum.Error):
         dum.Scorer.from_bytes(data[: len(data) // 2])

@@ -2,7 +2,6 @@
 """Heads, scorers, and what an encoder has inside."""
 
 import copy
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dum._array import BYTES, DOUBLES, FLOATS, column_names, plain, rows_of
-from dum._context import Context, Path, default_context, struct, text
+from dum._context import Context, Path, c_path, default_context, struct, text
 from dum._dataset import Dataset
 from dum._dum import ffi, lib
 from dum._error import ArgumentError, Cancelled, check, check_called_back, keep_raised
@@ -201,7 +200,7 @@ class _Model:
             keep.append(classes)
             options.labels = ffi.from_buffer(INTEGERS, classes)
         if checkpoint_path is not None:
-            keep.append(ffi.new("char[]", os.fsencode(checkpoint_path)))
+            keep.append(ffi.new("char[]", c_path(checkpoint_path)))
             options.checkpoint_path = keep[-1]
         if checkpoint is not None:
             keep.append(ffi.new_handle(checkpoint))
@@ -233,13 +232,13 @@ class _Model:
 
     def save(self, path: Path) -> None:
         """Writes the model file: the old one or the new one is there, never a part."""
-        check(self._call("save", self._handle, os.fsencode(path)))
+        check(self._call("save", self._handle, c_path(path)))
 
     @classmethod
     def load(cls, path: Path, *, context: Context | None = None) -> Self:
         context = context or default_context()
         out = ffi.new(f"dum_{cls._noun} **")
-        check_called_back(getattr(lib, f"dum_{cls._noun}_load")(context._handle, os.fsencode(path), out))
+        check_called_back(getattr(lib, f"dum_{cls._noun}_load")(context._handle, c_path(path), out))
         return cls._loaded(cls._own(out[0]), context)
 
     def to_bytes(self) -> bytes:
@@ -521,11 +520,11 @@ class EncoderModel(_Model):
 
     def take(self, path: Path, names: str) -> None:
         handle = self._fresh()
-        check_called_back(lib.dum_encoder_import(handle, os.fsencode(path), names.encode()))
+        check_called_back(lib.dum_encoder_import(handle, c_path(path), names.encode()))
         self._handle = handle
 
     def give(self, path: Path) -> None:
-        check(lib.dum_encoder_export(self._handle, os.fsencode(path)))
+        check(lib.dum_encoder_export(self._handle, c_path(path)))
 
     def embedding_cols(self, cols: int) -> int:
         return int(lib.dum_encoder_embedding_cols(self._handle, cols))
@@ -557,5 +556,5 @@ class ModelInfo(NamedTuple):
 def inspect_model(path: Path) -> ModelInfo:
     """Checks a model file, and reads what it says of itself."""
     info = struct("dum_model_info")
-    check(lib.dum_model_inspect(default_context()._handle, os.fsencode(path), info))
+    check(lib.dum_model_inspect(default_context()._handle, c_path(path), info))
     return ModelInfo(info.format, info.min_reader, text(info.writer), text(info.kind), text(info.sha256))
