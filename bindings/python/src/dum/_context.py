@@ -85,7 +85,7 @@ def default_context() -> Context:
         with _default_lock:
             if _default is None:
                 wanted = os.environ.get("OMP_NUM_THREADS", "")
-                _default = Context(threads=int(wanted) if wanted.isdecimal() else 0)
+                _default = Context(threads=min(int(wanted), 256) if wanted.isdecimal() else 0)  # 256: the most
     return _default
 
 
