@@ -176,6 +176,18 @@ def main(scratch):
     run("score", "--model", model, "--data", renamed, "--label-column", "label", code=1, message='named "bee"')
     run(*fit, "--data", named, "--label-column", "none", code=1, message='no column "none"')
     run(*fit, "--data", x, "--label-column", "a", code=1, message="is for CSV")
+    run(*fit, "--data", named, "--label-column", "label")
+    numbers = model.read_bytes()
+    words = re.sub(r",([01])\n", lambda label: f",{['benign', 'malignant'][int(label[1])]}\n", named.read_text())
+    bare = csv("bare.csv", words.split("\n", 1)[1])
+    run(*fit, "--data", csv("text.csv", words), "--label-column", "label")
+    assert model.read_bytes() == numbers, "what is in a label column does not matter"
+    run(*fit, "--data", bare, "--label-column", 4, "--no-header")
+    run("score", "--model", model, "--data", bare, "--label-column", 4, "--no-header", "--out", scores)
+    assert len(read_npy(scores)) == 120
+    run(*fit, "--data", bare, "--label-column", 4, code=1, message="row 1: a label, or the label's name?")
+    run(*fit, "--data", csv("numbers.csv", "0,1,2,label\n1,2,3,0\n2,3,4,1\n3,4,6,0\n"), "--label-column", 3)
+    assert json.loads(run("info", model))["features"] == ["0", "1", "2"]
 
     # data at fault: which row, column, file
     run(*fit, "--data", csv("ragged.csv", "a,b\n1,2\n3\n"), code=1, message="ragged.csv, row 3: 1 cells")
