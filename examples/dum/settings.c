@@ -54,11 +54,11 @@ static int set_option(settable to, const char *name, const char *value)
     return set_text(to, name, value);
 }
 
-static int set_one(settable to, const char *name, const char *value)
+static int set_one(settable to, const char *argument, const char *name, const char *value)
 {
     const int status = set_option(to, name, value);
     if (status != TOOL_OK && dum_error_message()[0] != '\0')
-        fail_library("--set");
+        fail_library(argument);
     return status;
 }
 
@@ -72,14 +72,14 @@ int set_options(settable to, const arguments *args)
             snprintf(name, sizeof name, "%.*s", (int)(equals - args->settings[i]), args->settings[i]);
             if ((strcmp(name, "preset") == 0) != (pass == 0))
                 continue;
-            const int status = set_one(to, name, equals + 1);
+            const int status = set_one(to, "--set", name, equals + 1);
             if (status != TOOL_OK)
                 return status;
         }
     }
-    int status = args->seed != NULL ? set_one(to, "seed", args->seed) : TOOL_OK;
+    int status = args->seed != NULL ? set_one(to, "--seed", "seed", args->seed) : TOOL_OK;
     if (status == TOOL_OK && args->holdout != NULL)
-        status = set_one(to, "holdout", args->holdout);
+        status = set_one(to, "--holdout", "holdout", args->holdout);
     return status;
 }
 

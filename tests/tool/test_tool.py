@@ -105,6 +105,7 @@ def main(scratch):
     run(*fit, "--data", x, "--set", "width", code=2, message="expected name=value")
     run(*fit, "--data", x, "--set", "width=wide", code=2, message="expected a number")
     run(*fit, "--data", x, "--set", "width=-3", code=2, message="option width is -3")
+    run(*fit, "--data", x, "--holdout", 1.5, code=2, message="--holdout: option holdout is 1.5")
     run(*fit, "--data", x, "--set", "colour=red", code=2, message='no option "colour"')
     run(*fit, "--data", x, "--set", "objective=magic", code=2, message="expected local|poe")
     run(*fit, "--data", x, "--scorer", "magic", code=2, message="expected one of: dum")
