@@ -180,6 +180,8 @@ int report_fit(const arguments *args, const char *path, const dum_dataset *data,
 
 int check_model_path(const char *path)
 {
+    if (*path == '\0')
+        return fail("the path of the model is empty");
     if (is_special_file(path))
         return fail("cannot write %s: it is not a regular file", path);
     const char *slash = strrchr(path, '/');

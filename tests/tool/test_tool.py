@@ -222,6 +222,7 @@ def main(scratch):
         message="cannot write")
     run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", scratch / "no" / "m", code=1,
         message="cannot write")
+    run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", "", code=1, message="the model is empty")
     run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", scratch, code=1,
         message="not a regular file")
     run("score", "--model", model, "--data", scratch / "ok.csv", "--out", scratch, code=1,
