@@ -96,6 +96,8 @@ def test_refusals(table):
         dum.KNN().fit(bad)
     with pytest.raises(TypeError, match="masked"):
         dum.KNN().fit(np.ma.masked_invalid(bad))
+    with pytest.raises(TypeError, match="Dataset is for dum.Scorer"):
+        dum.KNN().fit(dum.Dataset(table[0]))
     with pytest.raises(NotFittedError):
         dum.KNN().predict(bad)
     bad[7, 3] = np.nan

@@ -47,6 +47,8 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return {name: value for name, value in chosen.items() if value != given[name].default}
 
     def _rows(self, X: Any, reset: bool) -> npt.NDArray[Any]:
+        if isinstance(X, Dataset):
+            raise TypeError("detectors take arrays; a Dataset is for dum.Scorer and dum.Encoder")
         X = plain(X)
         if self.encoder is not None:
             model_of(self.encoder)
