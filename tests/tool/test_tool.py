@@ -337,6 +337,8 @@ def test_stopping(scratch):
     assert json.loads(run("info", model))["columns"] == 30
     done = subprocess.run(command + ["--max-seconds", "0.2"], capture_output=True, text=True)
     assert done.returncode == 0 and "stopped by --max-seconds" in done.stderr and " left" not in done.stderr
+    run("fit", "--scorer", "lof", "--data", WDBC, "--model", scratch / "none.dum", "--max-seconds", "1e-9", code=1,
+        message="before there was anything to save")
 
 
 def test_checkpoints(scratch):
