@@ -74,6 +74,16 @@ def test_parameters_are_the_library_s(table):
     assert (paper["objective"], paper["steps"]) == ("poe", 5)
 
 
+class OfMine(dum.KNN):
+    def __init__(self, neighbours=9):
+        super().__init__(neighbours=neighbours, scaling="zscore")
+
+
+def test_a_class_with_defaults_of_its_own(table):
+    detector = OfMine().fit(table[0])
+    assert (detector.scorer_.options["neighbours"], detector.scorer_.options["scaling"]) == (9, "zscore")
+
+
 def test_frames(table):  # needs 40
     frame = pd.DataFrame(table[0].astype(np.float64)).add_prefix("c")
     detector = dum.ECOD().fit(frame)

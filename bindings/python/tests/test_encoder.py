@@ -125,6 +125,17 @@ def test_image_functions(images):
 # ---- Training ----
 
 
+class OfMine(dum.Encoder):
+    def __init__(self, units=8):
+        super().__init__("mlp", units=units, epochs=1)
+
+
+def test_a_class_with_defaults_of_its_own(table):
+    encoder = OfMine().fit(table[0])
+    assert (encoder._model.options["units"], encoder._model.options["epochs"]) == (8, 1)
+    assert OfMine().fit(table[0], warm_start=True).embedding_cols == 128
+
+
 def test_supervised(images):
     x, y = images
     encoder = dum.Encoder("resnet", objective="supervised", crop_min=0.7, **{**TINY, "epochs": 25, "batch": 18})
