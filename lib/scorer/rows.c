@@ -267,7 +267,7 @@ dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, cons
 dum_status dumi_rows_explain(const dumi_scorer_kind *kind, const void *state, int32_t cols, int64_t row,
                              const float *x, float *share, const float *deviation)
 {
-    DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "this kind has shares but no deviation: pass NULL");
+    DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "deviation is for scorer dum, expected NULL");
     DUMI_TRY(dumi_rows_check_row(x, cols, row));
     kind->row(state, x, share);
     double sum = 0;

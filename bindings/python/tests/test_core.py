@@ -206,6 +206,9 @@ def test_explain(table):
     assert (head.deviation(x) > 0).all()
     with pytest.raises(NotImplementedError):
         make("iforest").fit(x).explain(x)
+    for kind in ("hbos", "knn"):
+        with pytest.raises(NotImplementedError, match="deviation is for scorer dum"):
+            make(kind).fit(x).deviation(x)
 
 
 def test_use_before_fit(table):
