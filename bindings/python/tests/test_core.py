@@ -134,6 +134,8 @@ def test_column_names_are_kept_and_compared(table):  # needs 40
             scorer.explain(other)
     with pytest.raises(dum.ArgumentError, match='"c29"'):
         make("dum").fit(frame).deviation(frame[frame.columns[::-1]])
+    with pytest.raises(dum.ArgumentError, match='"c29"'):
+        make("dum").fit(frame).fit(frame[frame.columns[::-1]], warm_start=True)
     assert dum.Dataset(table[0], [f"n{i}" for i in range(30)]).names[29] == "n29"
     assert dum.Dataset(table[0]).names is None
 
