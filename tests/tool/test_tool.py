@@ -597,6 +597,11 @@ def test_monitor(scratch):
     run("monitor", "--model", model, "--data", second, code=2, message="--reference is needed")
     run(*replay, held, "--data", first, "--state", state, code=1, message="exists")
     run(*replay, second, "--data", first, code=1, message="the reference has 400 rows")
+    named = [write(scratch / f"{names}.csv", f"{','.join(names)}\n"
+                   + "".join(f"{a},{b},{c}\n" for a, b, c in rows)) for names in ("abc", "cba")]
+    run("fit", "--scorer", "mahalanobis", "--data", named[0], "--model", scratch / "named.dum", "--quiet")
+    run("monitor", "--model", scratch / "named.dum", "--reference", named[0], "--data", named[1], code=1,
+        message='cba.csv: column 0 is named "c"')
     run(*replay, held, "--data", first, "--set", "windows=1", code=2, message="false_alarms")
 
     # the picture
