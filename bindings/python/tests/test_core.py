@@ -222,8 +222,8 @@ def test_use_before_fit(table):
 
 
 def test_bad_files(tmp_path, table):  # needs 18
-    with pytest.raises(OSError, match="missing") as caught:
-        dum.Scorer.load(tmp_path / "missing")
+    with pytest.raises(OSError, match="dum_scorer_missing") as caught:
+        dum.Scorer.load(tmp_path / "dum_scorer_missing")
     assert caught.value.status == -6
     for use in (dum.Scorer.load, make().fit(table[0]).save, dum.Dataset.from_npy):
         with pytest.raises(ValueError, match="NUL"):
