@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- Options by name ---------------------------------------------------------------------- */
@@ -105,7 +106,6 @@ static void interrupt(int signal_number)
 static int32_t show_progress(void *user, const dum_progress *p)
 {
     progress_state *state = user;
-    state->seconds = p->seconds;
     if (state->bar && (p->seconds - state->shown > 0.1 || p->step == p->steps)) {
         const int width = 30, done = (int)((double)width * (double)p->step / (double)p->steps);
         state->shown = p->seconds;
@@ -118,6 +118,13 @@ static int32_t show_progress(void *user, const dum_progress *p)
         fflush(stderr);
     }
     return interrupted;
+}
+
+static double now(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (double)at.tv_sec + 1e-9 * (double)at.tv_nsec;
 }
 
 static void print_log(void *user, int32_t level, int32_t code, const char *line)
@@ -140,7 +147,7 @@ int open_training(const arguments *args, dum_context **out)
 
 void prepare_fit(const arguments *args, progress_state *state, dum_fit_options *options)
 {
-    *state = (progress_state){.bar = !args->quiet && isatty(STDERR_FILENO)};
+    *state = (progress_state){.bar = !args->quiet && isatty(STDERR_FILENO), .begin = now()};
     DUM_INIT(*options);
     options->max_seconds = args->max_seconds;
     options->checkpoint_path = args->checkpoint;
@@ -171,7 +178,7 @@ int report_fit(const arguments *args, const char *path, const dum_dataset *data,
 {
     if (!args->quiet)
         fprintf(stderr, "%s: %lld rows, %d columns, %s, %.1f s%s\n", path, (long long)dum_dataset_rows(data),
-                dum_dataset_cols(data), what, state->seconds,
+                dum_dataset_cols(data), what, now() - state->begin,
                 status == DUM_CANCELLED && !interrupted ? ", stopped by --max-seconds" : "");
     if (status == DUM_CANCELLED && interrupted)
         return fail("interrupted: %s holds the model as far as it got", path);

@@ -20,7 +20,7 @@ bool is_set(const arguments *args, const char *name);
 typedef struct {
     bool bar, open; /* open: the bar's line has not ended */
     double shown;   /* seconds at which the bar was last drawn */
-    double seconds;
+    double begin;   /* of the fit: seconds on a clock */
 } progress_state;
 
 /* A context that tells warnings, unless --quiet. */

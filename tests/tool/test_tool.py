@@ -337,6 +337,10 @@ def test_stopping(scratch):
     assert json.loads(run("info", model))["columns"] == 30
     done = subprocess.run(command + ["--max-seconds", "0.2"], capture_output=True, text=True)
     assert done.returncode == 0 and "stopped by --max-seconds" in done.stderr and " left" not in done.stderr
+    long = write_npy(scratch / "long.npy", [[random.gauss(0, 1), random.gauss(0, 1)] for _ in range(6000)])
+    done = subprocess.run([DUM, "fit", "--scorer", "lof", "--data", long, "--model", model, "--set", "neighbours=500",
+                           "--threads", "1"], capture_output=True, text=True)
+    assert done.returncode == 0 and float(re.search(r"([\d.]+) s$", done.stderr)[1]) > 0, "no time is told: " + done.stderr
     run("fit", "--scorer", "lof", "--data", WDBC, "--model", scratch / "none.dum", "--max-seconds", "1e-9", code=1,
         message="before there was anything to save")
 
