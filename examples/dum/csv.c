@@ -13,6 +13,8 @@ typedef struct {
     char *cell; /* the cell just read, decoded */
     size_t capacity;
     bool quoted, last_of_row, wide;
+    int32_t label; /* column that may hold text, or -1 */
+    bool text_label;
     char *message;
 } reader;
 
@@ -164,11 +166,11 @@ static bool read_first_row(reader *r, cells *first)
     return true;
 }
 
-static bool looks_like_header(const cells *first)
+static bool has_text_beside(const cells *first, int32_t label)
 {
     double value;
     for (int32_t i = 0; i < first->count; i++)
-        if (!parse_cell(first->texts[i], &value))
+        if (i != label && !parse_cell(first->texts[i], &value))
             return true;
     return false;
 }
@@ -209,16 +211,20 @@ static bool store(reader *r, csv_table *t, int32_t col, const char *cell)
         return fail(r, what);
     }
     double value;
-    if (parse_cell(cell, &value)) {
-        if (r->wide)
-            t->doubles[t->rows * t->cols + col] = value;
-        else
-            t->values[t->rows * t->cols + col] = (float)value;
-        return true;
+    if (!parse_cell(cell, &value)) {
+        if (col != r->label) {
+            snprintf(what, sizeof what, "column %s is \"%.60s\", expected a number",
+                     column_name(t, col, name, sizeof name), cell);
+            return fail(r, what);
+        }
+        value = NAN;
+        r->text_label = true;
     }
-    snprintf(what, sizeof what, "column %s is \"%.60s\", expected a number",
-             column_name(t, col, name, sizeof name), cell);
-    return fail(r, what);
+    if (r->wide)
+        t->doubles[t->rows * t->cols + col] = value;
+    else
+        t->values[t->rows * t->cols + col] = (float)value;
+    return true;
 }
 
 static bool end_row(reader *r, csv_table *t, int32_t found)
@@ -257,15 +263,18 @@ static bool read_rows(reader *r, csv_table *t, int64_t capacity)
     return true;
 }
 
-static bool parse(reader *r, int header, cells *first, csv_table *t)
+static bool parse(reader *r, int header, const char *label, cells *first, csv_table *t)
 {
     if (!read_first_row(r, first))
         return false;
     t->cols = first->count;
     int64_t capacity = 0;
-    if (header == CSV_HEADER_YES || (header == CSV_HEADER_AUTO && looks_like_header(first))) {
+    r->label = label != NULL ? csv_find(t, label) : -1;
+    const bool has_text = has_text_beside(first, -1), unsure = has_text && !has_text_beside(first, r->label);
+    if (header == CSV_HEADER_YES || (header == CSV_HEADER_AUTO && has_text)) {
         t->names = first->texts;
         first->texts = NULL;
+        r->label = label != NULL ? csv_find(t, label) : -1;
         r->line++;
     } else {
         if (!grow(r, t, &capacity))
@@ -277,10 +286,15 @@ static bool parse(reader *r, int header, cells *first, csv_table *t)
     }
     if (!read_rows(r, t, capacity))
         return false;
+    if (header == CSV_HEADER_AUTO && unsure && r->text_label) {
+        r->line = 1;
+        return fail(r, "a label, or the label's name? Say so with --no-header or --header");
+    }
     return t->rows > 0 || fail(r, "there are no rows of data");
 }
 
-static bool parse_text(const char *text, size_t size, int header, bool wide, csv_table *out, char *message)
+static bool parse_text(const char *text, size_t size, int header, bool wide, const char *label, csv_table *out,
+                       char *message)
 {
     memset(out, 0, sizeof *out);
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
@@ -297,7 +311,7 @@ static bool parse_text(const char *text, size_t size, int header, bool wide, csv
                 .wide = wide,
                 .message = message};
     cells first = {NULL, 0, 0};
-    const bool parsed = size > 0 ? parse(&r, header, &first, out) : fail(&r, "the file is empty");
+    const bool parsed = size > 0 ? parse(&r, header, label, &first, out) : fail(&r, "the file is empty");
     free_texts(first.texts, first.count);
     free(r.cell);
     if (!parsed)
@@ -307,12 +321,18 @@ static bool parse_text(const char *text, size_t size, int header, bool wide, csv
 
 bool csv_parse(const char *text, size_t size, int header, csv_table *out, char message[256])
 {
-    return parse_text(text, size, header, false, out, message);
+    return parse_text(text, size, header, false, NULL, out, message);
 }
 
 bool csv_parse_double(const char *text, size_t size, int header, csv_table *out, char message[256])
 {
-    return parse_text(text, size, header, true, out, message);
+    return parse_text(text, size, header, true, NULL, out, message);
+}
+
+bool csv_parse_labelled(const char *text, size_t size, int header, const char *label, csv_table *out,
+                        char message[256])
+{
+    return parse_text(text, size, header, false, label, out, message);
 }
 
 int32_t csv_row(char *line, int32_t cols, float *row)

@@ -22,6 +22,9 @@ typedef struct {
 bool csv_parse(const char *text, size_t size, int header, csv_table *out, char message[256]);
 /* Keeps the digits that float has no room for: rounded scores would tie. */
 bool csv_parse_double(const char *text, size_t size, int header, csv_table *out, char message[256]);
+/* Cells of the column label (as for csv_find; NULL: none) may be text, which becomes NaN. */
+bool csv_parse_labelled(const char *text, size_t size, int header, const char *label, csv_table *out,
+                        char message[256]);
 /* One line without its end, cut up in place: its cells into row, which has room for cols. How many cells there are, also
  * where they are more than cols; -1 where one is no number. Cells in quotes are none. */
 int32_t csv_row(char *line, int32_t cols, float *row);

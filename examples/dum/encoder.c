@@ -78,7 +78,7 @@ static int train(const arguments *args, dum_encoder *encoder, const dum_dataset 
     options.labels = labels;
     const dum_status status = dum_encoder_fit(encoder, data, &options);
     if (!end_fit(&state, status))
-        return fail_library(args->file);
+        return fail_fit(args, args->file, status);
     if (dum_encoder_save(encoder, args->out) != DUM_OK)
         return fail_library("cannot save");
     char what[64];

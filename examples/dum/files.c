@@ -45,7 +45,7 @@ char *read_file(const char *path, size_t *size)
     return text;
 }
 
-int load_csv(const char *path, int header, bool doubles, csv_table *table)
+int load_csv(const char *path, int header, bool doubles, const char *label, csv_table *table)
 {
     char message[256];
     size_t size;
@@ -53,7 +53,7 @@ int load_csv(const char *path, int header, bool doubles, csv_table *table)
     if (text == NULL)
         return TOOL_FAILED;
     const bool parsed = doubles ? csv_parse_double(text, size, header, table, message)
-                                : csv_parse(text, size, header, table, message);
+                                : csv_parse_labelled(text, size, header, label, table, message);
     free(text);
     return parsed ? TOOL_OK : fail("%s, %s", path, message);
 }
@@ -95,7 +95,7 @@ int load_data(dum_context *context, const char *path, const arguments *args, loa
         return dum_dataset_from_npy(context, path, &out->dataset) == DUM_OK ? TOOL_OK
                                                                             : fail_library("cannot load");
     }
-    int status = load_csv(path, args->header, false, &out->table);
+    int status = load_csv(path, args->header, false, args->label_column, &out->table);
     if (status == TOOL_OK)
         status = drop_label(path, args->label_column, &out->table);
     if (status == TOOL_OK)

@@ -12,7 +12,9 @@ static int fit_and_save(const arguments *args, dum_scorer *scorer, const dum_dat
     options.pairs = pairs;
     const dum_status status = dum_scorer_fit(scorer, data, &options);
     if (!end_fit(&state, status))
-        return fail_library(args->data);
+        return fail_fit(args, args->data, status);
+    if (dum_scorer_cols(scorer) == 0)
+        return fail("the fit was stopped before there was anything to save");
     if (dum_scorer_save(scorer, args->model) != DUM_OK)
         return fail_library("cannot save");
     char what[64];

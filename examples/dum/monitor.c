@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { CHUNK_ROWS = 1024 };
@@ -32,6 +33,19 @@ static int push_scores(dum_monitor *monitor, const double *scores, int64_t count
             return TOOL_FAILED;
         if (dum_monitor_reset(monitor) != DUM_OK)
             return fail_library("monitor");
+    }
+    return TOOL_OK;
+}
+
+/* As the library does where it is given the dataset, and not its rows. */
+static int check_names(const arguments *args, const inputs *in)
+{
+    for (int32_t j = 0; j < dum_dataset_cols(in->data.dataset); j++) {
+        const char *name = dum_dataset_feature_name(in->data.dataset, j);
+        const char *known = dum_scorer_feature_name(in->scorer, j);
+        if (name != NULL && known != NULL && strcmp(name, known) != 0)
+            return fail("%s: column %d is named \"%.60s\", the scorer was fitted with \"%.60s\" there",
+                        args->data, j, name, known);
     }
     return TOOL_OK;
 }
@@ -85,6 +99,8 @@ int command_monitor(int argc, char **argv)
     inputs in;
     dum_monitor *monitor = NULL;
     status = open_inputs(&args, &in);
+    if (status == TOOL_OK)
+        status = check_names(&args, &in);
     if (status == TOOL_OK)
         status = open_monitor(&args, &in, &monitor);
     if (status == TOOL_OK)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- Options by name ---------------------------------------------------------------------- */
@@ -54,11 +55,11 @@ static int set_option(settable to, const char *name, const char *value)
     return set_text(to, name, value);
 }
 
-static int set_one(settable to, const char *name, const char *value)
+static int set_one(settable to, const char *argument, const char *name, const char *value)
 {
     const int status = set_option(to, name, value);
     if (status != TOOL_OK && dum_error_message()[0] != '\0')
-        fail_library("--set");
+        fail_library(argument);
     return status;
 }
 
@@ -72,14 +73,14 @@ int set_options(settable to, const arguments *args)
             snprintf(name, sizeof name, "%.*s", (int)(equals - args->settings[i]), args->settings[i]);
             if ((strcmp(name, "preset") == 0) != (pass == 0))
                 continue;
-            const int status = set_one(to, name, equals + 1);
+            const int status = set_one(to, "--set", name, equals + 1);
             if (status != TOOL_OK)
                 return status;
         }
     }
-    int status = args->seed != NULL ? set_one(to, "seed", args->seed) : TOOL_OK;
+    int status = args->seed != NULL ? set_one(to, "--seed", "seed", args->seed) : TOOL_OK;
     if (status == TOOL_OK && args->holdout != NULL)
-        status = set_one(to, "holdout", args->holdout);
+        status = set_one(to, "--holdout", "holdout", args->holdout);
     return status;
 }
 
@@ -105,7 +106,6 @@ static void interrupt(int signal_number)
 static int32_t show_progress(void *user, const dum_progress *p)
 {
     progress_state *state = user;
-    state->seconds = p->seconds;
     if (state->bar && (p->seconds - state->shown > 0.1 || p->step == p->steps)) {
         const int width = 30, done = (int)((double)width * (double)p->step / (double)p->steps);
         state->shown = p->seconds;
@@ -118,6 +118,13 @@ static int32_t show_progress(void *user, const dum_progress *p)
         fflush(stderr);
     }
     return interrupted;
+}
+
+static double now(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (double)at.tv_sec + 1e-9 * (double)at.tv_nsec;
 }
 
 static void print_log(void *user, int32_t level, int32_t code, const char *line)
@@ -140,7 +147,7 @@ int open_training(const arguments *args, dum_context **out)
 
 void prepare_fit(const arguments *args, progress_state *state, dum_fit_options *options)
 {
-    *state = (progress_state){.bar = !args->quiet && isatty(STDERR_FILENO)};
+    *state = (progress_state){.bar = !args->quiet && isatty(STDERR_FILENO), .begin = now()};
     DUM_INIT(*options);
     options->max_seconds = args->max_seconds;
     options->checkpoint_path = args->checkpoint;
@@ -159,12 +166,19 @@ bool end_fit(const progress_state *state, dum_status status)
     return status == DUM_OK || status == DUM_CANCELLED;
 }
 
+int fail_fit(const arguments *args, const char *data, dum_status status)
+{
+    /* The rows are open by then: what cannot be read is the checkpoint. */
+    const bool unread = status == DUM_ERR_FORMAT || status == DUM_ERR_VERSION || status == DUM_ERR_CHECKSUM;
+    return fail_library(unread && args->resume ? args->checkpoint : data);
+}
+
 int report_fit(const arguments *args, const char *path, const dum_dataset *data, const char *what,
                const progress_state *state, dum_status status)
 {
     if (!args->quiet)
         fprintf(stderr, "%s: %lld rows, %d columns, %s, %.1f s%s\n", path, (long long)dum_dataset_rows(data),
-                dum_dataset_cols(data), what, state->seconds,
+                dum_dataset_cols(data), what, now() - state->begin,
                 status == DUM_CANCELLED && !interrupted ? ", stopped by --max-seconds" : "");
     if (status == DUM_CANCELLED && interrupted)
         return fail("interrupted: %s holds the model as far as it got", path);
@@ -173,6 +187,8 @@ int report_fit(const arguments *args, const char *path, const dum_dataset *data,
 
 int check_model_path(const char *path)
 {
+    if (*path == '\0')
+        return fail("the path of the model is empty");
     if (is_special_file(path))
         return fail("cannot write %s: it is not a regular file", path);
     const char *slash = strrchr(path, '/');

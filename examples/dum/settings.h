@@ -20,7 +20,7 @@ bool is_set(const arguments *args, const char *name);
 typedef struct {
     bool bar, open; /* open: the bar's line has not ended */
     double shown;   /* seconds at which the bar was last drawn */
-    double seconds;
+    double begin;   /* of the fit: seconds on a clock */
 } progress_state;
 
 /* A context that tells warnings, unless --quiet. */
@@ -29,6 +29,8 @@ int open_training(const arguments *args, dum_context **out);
 void prepare_fit(const arguments *args, progress_state *state, dum_fit_options *options);
 /* After the fit: false where it failed. */
 bool end_fit(const progress_state *state, dum_status status);
+/* The library's message of a fit that failed. data: the path of its rows. */
+int fail_fit(const arguments *args, const char *data, dum_status status);
 /* After the model was saved to `path`: says what was done, unless --quiet. what: of which kind it is. */
 int report_fit(const arguments *args, const char *path, const dum_dataset *data, const char *what,
                const progress_state *state, dum_status status);

@@ -102,7 +102,8 @@ int print_monitor_event(const dum_monitor *monitor, const char *event, const cha
 bool has_ending(const char *path, const char *ending);
 /* All of a file, with a NUL behind it; NULL after a message. */
 char *read_file(const char *path, size_t *size);
-int load_csv(const char *path, int header, bool doubles, csv_table *table);
+/* label: a column that may hold text, or NULL. */
+int load_csv(const char *path, int header, bool doubles, const char *label, csv_table *table);
 
 /* A vector of numbers from .npy (any of the usual types) or one column of a CSV file. usual: the column of a
  * table where none is asked for, the first one in .npy; NULL: a table is an error. */

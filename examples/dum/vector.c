@@ -106,7 +106,7 @@ static int load_csv_vector(const char *path, const char *column, int header, con
                            int64_t *count)
 {
     csv_table table;
-    int status = load_csv(path, header, true, &table);
+    int status = load_csv(path, header, true, NULL, &table);
     if (status != TOOL_OK)
         return status;
     const char *wanted = column != NULL ? column : table.cols > 1 ? usual : NULL;

@@ -69,7 +69,7 @@ static int set_option(dum_monitor *monitor, const char *setting)
     const char *value = strchr(setting, '=') + 1;
     const size_t length = (size_t)(value - setting) - 1;
     if (length >= sizeof name)
-        return fail("--set %s: the name is too long", setting);
+        return fail("--set %s: the name is too long", setting), TOOL_USAGE;
     memcpy(name, setting, length);
     name[length] = '\0';
     char *end;
@@ -77,7 +77,10 @@ static int set_option(dum_monitor *monitor, const char *setting)
     const bool is_number = *value != '\0' && *end == '\0';
     const dum_status status =
         is_number ? dum_monitor_set_number(monitor, name, number) : dum_monitor_set_text(monitor, name, value);
-    return status == DUM_OK ? TOOL_OK : fail_library("--set");
+    if (status == DUM_OK)
+        return TOOL_OK;
+    fail_library("--set");
+    return TOOL_USAGE;
 }
 
 int create_monitor(const arguments *args, dum_context *context, dum_monitor **out)

@@ -39,7 +39,10 @@ void dumi_format_number(double value, char *buffer, size_t capacity)
 dumi_shown dumi_show(double value)
 {
     dumi_shown shown;
-    dumi_format_number(value, shown.text, sizeof shown.text);
+    if (fabs(value) < 1e6 && value == floor(value)) /* 10, not 1e+01 */
+        snprintf(shown.text, sizeof shown.text, "%.0f", value);
+    else
+        dumi_format_number(value, shown.text, sizeof shown.text);
     return shown;
 }
 

@@ -7,7 +7,7 @@
 
 enum { CHUNK_FLOATS = 1 << 20, MOST_CHUNK_ROWS = 4096 };
 
-static dum_status check_names(const dum_scorer *scorer, const dum_dataset *data)
+dum_status dumi_scorer_check_names(const dum_scorer *scorer, const dum_dataset *data)
 {
     if (scorer->names == NULL || data->names == NULL)
         return DUM_OK;
@@ -50,7 +50,7 @@ static dum_status score_dataset(const dum_scorer *scorer, const dum_dataset *dat
 {
     DUMI_REQUIRE(data->cols == scorer->cols, DUM_ERR_SHAPE,
                  "the data have %d columns, the scorer was fitted on %d", data->cols, scorer->cols);
-    DUMI_TRY(check_names(scorer, data));
+    DUMI_TRY(dumi_scorer_check_names(scorer, data));
     return score_chunks(scorer, data, scores);
 }
 

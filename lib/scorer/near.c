@@ -121,7 +121,7 @@ dum_status dumi_near_explain(const double *values, void *state, int64_t row, flo
     const dumi_near *s = state;
     const int32_t cols = (int32_t)s->head.sizes[DUMI_COLS];
     explaining e = {s, share};
-    DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "this kind has shares but no deviation: pass NULL");
+    DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "deviation is for scorer dum, expected NULL");
     DUMI_TRY(dumi_rows_check_row(x, cols, row));
     const dumi_queries query = {x, 1, cols, NULL};
     return dumi_neighbours_search(s->tree, &query, s->k, s->leave, receive_shares, &e);

@@ -33,6 +33,8 @@ static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, floa
                  DUM_ERR_ARGUMENT, "options of checkpoints are for scorer dum");
     DUMI_REQUIRE(options->reduce == NULL && options->ranks <= 1, DUM_ERR_ARGUMENT,
                  "options.reduce and options.ranks are for heads and scorer dum");
+    DUMI_REQUIRE(options->max_seconds >= 0, DUM_ERR_ARGUMENT, "options.max_seconds is %s, expected 0 or more",
+                 dumi_show(options->max_seconds).text);
     const int64_t kept = out != NULL || data->rows < READ_ROWS ? data->rows : READ_ROWS;
     float *rows;
     DUMI_TRY(DUMI_NEW(context, rows, (size_t)kept * (size_t)data->cols));
@@ -267,7 +269,7 @@ dum_status dumi_rows_score(const dumi_scorer_kind *kind, const void *state, cons
 dum_status dumi_rows_explain(const dumi_scorer_kind *kind, const void *state, int32_t cols, int64_t row,
                              const float *x, float *share, const float *deviation)
 {
-    DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "this kind has shares but no deviation: pass NULL");
+    DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "deviation is for scorer dum, expected NULL");
     DUMI_TRY(dumi_rows_check_row(x, cols, row));
     kind->row(state, x, share);
     double sum = 0;

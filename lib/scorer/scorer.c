@@ -403,6 +403,9 @@ dum_status dum_scorer_fit(dum_scorer *scorer, const dum_dataset *data, const dum
     DUMI_NOT_NULL(data);
     dum_fit_options own;
     DUMI_TRY(dumi_read_struct("options", &own, sizeof own, offsetof(dum_fit_options, labels), options));
+    /* The weights that go on belong to the columns of before. */
+    if (own.warm_start && scorer->cols == data->cols)
+        DUMI_TRY(dumi_scorer_check_names(scorer, data));
     dum_scorer made = *scorer;
     made.state = NULL;
     made.names = NULL;

@@ -112,6 +112,8 @@ const dumi_scorer_kind *dumi_scorer_find_kind(const char *name);
 dum_status dumi_scorer_score_rows(const dum_scorer *scorer, const float *data, int64_t rows, int64_t row_stride,
                                   double *scores);
 dum_status dumi_scorer_check_fitted(const dum_scorer *scorer);
+/* Where both have names, they must be the same; of as many columns. */
+dum_status dumi_scorer_check_names(const dum_scorer *scorer, const dum_dataset *data);
 /* kind: the only one that the file may be of, as it says ("scorer.knn"); NULL: any. */
 dum_status dumi_scorer_from_bytes(dum_context *context, const void *bytes, size_t size, const char *kind,
                                   dum_scorer **out);

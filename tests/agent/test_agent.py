@@ -45,7 +45,7 @@ def test_usage(f):
     run(*model, *reference, "rows.csv", code=2, message="unexpected argument")
     run("--model", f / "none.dum", *reference, code=1, message="none.dum")
     run("--model", f / "ref.csv", *reference, code=1, message="ref.csv")
-    run(*model, *reference, "--set", "window=2", code=1, message="window")
+    run(*model, *reference, "--set", "window=2", code=2, message="window")
     run(*model, *reference, "--metrics", f / "no" / "a.prom", code=1, message="cannot write")
     run(*model, *reference, "--state", f / "no" / "s.dum", code=1, message="s.dum")
     run(*model, *reference, "--alarms", f / "no" / "alarms", code=1, message="cannot open")

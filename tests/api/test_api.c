@@ -386,6 +386,11 @@ START_TEST(feature_names)
     names[0] = "other";
     ck_ok(dum_dataset_set_feature_names(data, names, COLS));
     ck_fails(dum_scorer_score_dataset(loaded, data, scores), DUM_ERR_ARGUMENT, "named \"other\"");
+    dum_fit_options options;
+    DUM_INIT(options);
+    options.warm_start = 1;
+    ck_fails(dum_scorer_fit(scorer, data, &options), DUM_ERR_ARGUMENT, "named \"other\"");
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
     free(bytes);
     dum_scorer_destroy(scorer);
     dum_scorer_destroy(loaded);

@@ -206,6 +206,7 @@ START_TEST(absurd_options)
     ck_fails(dum_scorer_set_number(scorer, "rate", -1), DUM_ERR_ARGUMENT, "rate");
     ck_fails(dum_scorer_set_number(scorer, "rate", NAN), DUM_ERR_ARGUMENT, "rate");
     ck_fails(dum_scorer_set_number(scorer, "width", 0), DUM_ERR_ARGUMENT, "width");
+    ck_fails(dum_scorer_set_number(scorer, "width", 100000), DUM_ERR_ARGUMENT, "is 100000, expected 1 to");
     ck_fails(dum_scorer_set_number(scorer, "width", 2.5), DUM_ERR_ARGUMENT, "width");
     ck_fails(dum_scorer_set_number(scorer, "wdith", 8), DUM_ERR_ARGUMENT, "wdith");
     ck_fails(dum_scorer_set_text(scorer, "scaling", "Whiten"), DUM_ERR_ARGUMENT,

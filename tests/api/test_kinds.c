@@ -302,6 +302,10 @@ START_TEST(stopped_fits)
     options.progress = stop_then;
     options.progress_user = &s;
     ck_ok(dum_dataset_from_memory(context, rows, ROWS, COLS, 0, &dataset));
+    options.max_seconds = -1;
+    ck_fails(dum_scorer_fit(scorer, dataset, &options), DUM_ERR_ARGUMENT, "max_seconds is -1");
+    options.max_seconds = 0;
+    s.calls = 0;
     dum_status status = dum_scorer_fit(scorer, dataset, &options);
     ck_assert_int_eq(status, DUM_CANCELLED);
     ck_assert_int_eq(s.calls, 1);

@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     use_row(data, size);
     char message[256];
     csv_table table;
-    if (!csv_parse((const char *)data, size, size % 3 == 0 ? (int)(size % 9) / 3 : CSV_HEADER_AUTO, &table,
-                   message))
+    if (!csv_parse_labelled((const char *)data, size, size % 3 == 0 ? (int)(size % 9) / 3 : CSV_HEADER_AUTO,
+                            size % 2 == 0 ? "1" : NULL, &table, message))
         return 0;
     double sum = 0;
     for (int64_t i = 0; i < table.rows * table.cols; i++)

@@ -105,6 +105,7 @@ def main(scratch):
     run(*fit, "--data", x, "--set", "width", code=2, message="expected name=value")
     run(*fit, "--data", x, "--set", "width=wide", code=2, message="expected a number")
     run(*fit, "--data", x, "--set", "width=-3", code=2, message="option width is -3")
+    run(*fit, "--data", x, "--holdout", 1.5, code=2, message="--holdout: option holdout is 1.5")
     run(*fit, "--data", x, "--set", "colour=red", code=2, message='no option "colour"')
     run(*fit, "--data", x, "--set", "objective=magic", code=2, message="expected local|poe")
     run(*fit, "--data", x, "--scorer", "magic", code=2, message="expected one of: dum")
@@ -176,6 +177,18 @@ def main(scratch):
     run("score", "--model", model, "--data", renamed, "--label-column", "label", code=1, message='named "bee"')
     run(*fit, "--data", named, "--label-column", "none", code=1, message='no column "none"')
     run(*fit, "--data", x, "--label-column", "a", code=1, message="is for CSV")
+    run(*fit, "--data", named, "--label-column", "label")
+    numbers = model.read_bytes()
+    words = re.sub(r",([01])\n", lambda label: f",{['benign', 'malignant'][int(label[1])]}\n", named.read_text())
+    bare = csv("bare.csv", words.split("\n", 1)[1])
+    run(*fit, "--data", csv("text.csv", words), "--label-column", "label")
+    assert model.read_bytes() == numbers, "what is in a label column does not matter"
+    run(*fit, "--data", bare, "--label-column", 4, "--no-header")
+    run("score", "--model", model, "--data", bare, "--label-column", 4, "--no-header", "--out", scores)
+    assert len(read_npy(scores)) == 120
+    run(*fit, "--data", bare, "--label-column", 4, code=1, message="row 1: a label, or the label's name?")
+    run(*fit, "--data", csv("numbers.csv", "0,1,2,label\n1,2,3,0\n2,3,4,1\n3,4,6,0\n"), "--label-column", 3)
+    assert json.loads(run("info", model))["features"] == ["0", "1", "2"]
 
     # data at fault: which row, column, file
     run(*fit, "--data", csv("ragged.csv", "a,b\n1,2\n3\n"), code=1, message="ragged.csv, row 3: 1 cells")
@@ -209,6 +222,7 @@ def main(scratch):
         message="cannot write")
     run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", scratch / "no" / "m", code=1,
         message="cannot write")
+    run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", "", code=1, message="the model is empty")
     run("fit", "--quiet", "--set", "steps=2", "--data", x, "--model", scratch, code=1,
         message="not a regular file")
     run("score", "--model", model, "--data", scratch / "ok.csv", "--out", scratch, code=1,
@@ -323,6 +337,12 @@ def test_stopping(scratch):
     assert json.loads(run("info", model))["columns"] == 30
     done = subprocess.run(command + ["--max-seconds", "0.2"], capture_output=True, text=True)
     assert done.returncode == 0 and "stopped by --max-seconds" in done.stderr and " left" not in done.stderr
+    long = write_npy(scratch / "long.npy", [[random.gauss(0, 1), random.gauss(0, 1)] for _ in range(6000)])
+    done = subprocess.run([DUM, "fit", "--scorer", "lof", "--data", long, "--model", model, "--set", "neighbours=500",
+                           "--threads", "1"], capture_output=True, text=True)
+    assert done.returncode == 0 and float(re.search(r"([\d.]+) s$", done.stderr)[1]) > 0, "no time is told: " + done.stderr
+    run("fit", "--scorer", "lof", "--data", WDBC, "--model", scratch / "none.dum", "--max-seconds", "1e-9", code=1,
+        message="before there was anything to save")
 
 
 def test_checkpoints(scratch):
@@ -341,6 +361,7 @@ def test_checkpoints(scratch):
     assert model.read_bytes() == whole.read_bytes()
     assert json.loads(run("info", checkpoint))["kind"] == "checkpoint"
     run("fit", "--data", WDBC, "--model", model, "--resume", code=2, message="--checkpoint")
+    run("fit", *settings, "--model", model, "--checkpoint", model, "--resume", code=1, message=f"dum: {model}: ")
 
 
 def test_threads(scratch):
@@ -580,7 +601,12 @@ def test_monitor(scratch):
     run("monitor", "--model", model, "--data", second, code=2, message="--reference is needed")
     run(*replay, held, "--data", first, "--state", state, code=1, message="exists")
     run(*replay, second, "--data", first, code=1, message="the reference has 400 rows")
-    run(*replay, held, "--data", first, "--set", "windows=1", code=1, message="false_alarms")
+    named = [write(scratch / f"{names}.csv", f"{','.join(names)}\n"
+                   + "".join(f"{a},{b},{c}\n" for a, b, c in rows)) for names in ("abc", "cba")]
+    run("fit", "--scorer", "mahalanobis", "--data", named[0], "--model", scratch / "named.dum", "--quiet")
+    run("monitor", "--model", scratch / "named.dum", "--reference", named[0], "--data", named[1], code=1,
+        message='cba.csv: column 0 is named "c"')
+    run(*replay, held, "--data", first, "--set", "windows=1", code=2, message="false_alarms")
 
     # the picture
     svg, lasting = scratch / "t.svg", write_npy(scratch / "lasting.npy", rows[2400:] + late)
@@ -1034,7 +1060,7 @@ def test_noise(scratch):
     run(*command, *lost * 4, code=2, message="three files at most")
     run(*command, *lost, "--set", "test=t", code=2, message="--delays has three tests")
     run(*command, *none, "--set", "window=9", code=2, message="--delays, which --set is for, is needed")
-    run(*command, *lost, "--set", "windows=9", code=1, message="windows")
+    run(*command, *lost, "--set", "windows=9", code=2, message="windows")
     run(*command, *lost, code=1, message="the reference has 60 rows")
     run(*command, *none, "--out", scratch / "no" / "n.svg", code=1, message="cannot write")
     run("noise", model, images, wrong, *none, code=1, message="has images of 12 x 8 x 3")

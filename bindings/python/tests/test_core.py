@@ -95,6 +95,7 @@ def test_a_million_rows_are_not_copied():
         (np.array([[1.0, 2.0], [3.0, 1e300]]), ValueError, "row 1, column 1 is 1e\\+300"),
         (np.array([[1.0, 2.0], [np.nan, 3.0]]), dum.NonfiniteError, "row 1, column 0 is NaN"),
         (np.array([[1.0, np.inf], [0.0, 3.0]]), dum.NonfiniteError, "row 0, column 1 is inf"),
+        (pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}), dum.NonfiniteError, "row 1, column 0 is NaN"),
         (np.ones((0, 2)), dum.ShapeError, "0"),
         (np.ones((3, 0)), dum.ShapeError, "0"),
     ],
@@ -127,6 +128,14 @@ def test_column_names_are_kept_and_compared(table):  # needs 40
     np.testing.assert_array_equal(scorer.score(frame), scorer.score(table[0]))
     with pytest.raises(dum.ArgumentError, match="c0"):
         scorer.score(frame[frame.columns[::-1]])
+    np.testing.assert_array_equal(scorer.explain(dum.Dataset(frame)), scorer.explain(table[0]))
+    for other in (frame[frame.columns[::-1]], dum.Dataset(frame[frame.columns[::-1]])):
+        with pytest.raises(dum.ArgumentError, match='column 0 is named "c29"'):
+            scorer.explain(other)
+    with pytest.raises(dum.ArgumentError, match='"c29"'):
+        make("dum").fit(frame).deviation(frame[frame.columns[::-1]])
+    with pytest.raises(dum.ArgumentError, match='"c29"'):
+        make("dum").fit(frame).fit(frame[frame.columns[::-1]], warm_start=True)
     assert dum.Dataset(table[0], [f"n{i}" for i in range(30)]).names[29] == "n29"
     assert dum.Dataset(table[0]).names is None
 
@@ -178,7 +187,7 @@ def test_threshold_and_pvalue(table):
     x, malignant = table
     benign = x[malignant == 0]
     scorer = make().fit(benign[:200])
-    with pytest.raises(dum.StateError):
+    with pytest.raises(dum.StateError, match=": call calibrate, or"):
         scorer.threshold(0.05)
     assert scorer.calibrate(benign[200:]).calibration_count == len(benign) - 200
     threshold = scorer.threshold(0.05)
@@ -199,10 +208,13 @@ def test_explain(table):
     assert (head.deviation(x) > 0).all()
     with pytest.raises(NotImplementedError):
         make("iforest").fit(x).explain(x)
+    for kind in ("hbos", "knn"):
+        with pytest.raises(NotImplementedError, match="deviation is for scorer dum"):
+            make(kind).fit(x).deviation(x)
 
 
 def test_use_before_fit(table):
-    with pytest.raises(dum.StateError):
+    with pytest.raises(dum.StateError, match=": call fit first"):
         make().score(table[0])
     with pytest.raises(dum.StateError):
         make().save("nowhere")
@@ -210,9 +222,13 @@ def test_use_before_fit(table):
 
 
 def test_bad_files(tmp_path, table):  # needs 18
-    with pytest.raises(OSError, match="missing") as caught:
-        dum.Scorer.load(tmp_path / "missing")
+    with pytest.raises(OSError, match="dum_scorer_missing") as caught:
+        dum.Scorer.load(tmp_path / "dum_scorer_missing")
     assert caught.value.status == -6
+    for use in (dum.Scorer.load, make().fit(table[0]).save, dum.Dataset.from_npy):
+        with pytest.raises(ValueError, match="NUL"):
+            use(f"{tmp_path}/a\0b")
+    assert not list(tmp_path.iterdir())
     data = bytearray(make().fit(table[0]).to_bytes())
     with pytest.raises(dum.Error):
         dum.Scorer.from_bytes(data[: len(data) // 2])
@@ -366,6 +382,8 @@ def test_progress(table, capsys):
     pytest.importorskip("tqdm")
     make("dum").fit(table[0], progress=True)
     assert "30/30" in capsys.readouterr().err
+    make("lof").fit(table[0], progress=True)  # no steps
+    assert "569/569" in capsys.readouterr().err
 
 
 def test_max_seconds(table):

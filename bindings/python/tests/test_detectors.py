@@ -74,6 +74,16 @@ def test_parameters_are_the_library_s(table):
     assert (paper["objective"], paper["steps"]) == ("poe", 5)
 
 
+class OfMine(dum.KNN):
+    def __init__(self, neighbours=9):
+        super().__init__(neighbours=neighbours, scaling="zscore")
+
+
+def test_a_class_with_defaults_of_its_own(table):
+    detector = OfMine().fit(table[0])
+    assert (detector.scorer_.options["neighbours"], detector.scorer_.options["scaling"]) == (9, "zscore")
+
+
 def test_frames(table):  # needs 40
     frame = pd.DataFrame(table[0].astype(np.float64)).add_prefix("c")
     detector = dum.ECOD().fit(frame)
@@ -96,6 +106,8 @@ def test_refusals(table):
         dum.KNN().fit(bad)
     with pytest.raises(TypeError, match="masked"):
         dum.KNN().fit(np.ma.masked_invalid(bad))
+    with pytest.raises(TypeError, match="Dataset is for dum.Scorer"):
+        dum.KNN().fit(dum.Dataset(table[0]))
     with pytest.raises(NotFittedError):
         dum.KNN().predict(bad)
     bad[7, 3] = np.nan

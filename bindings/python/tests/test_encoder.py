@@ -74,6 +74,13 @@ def test_images_need_no_flattening(images, encoder):
         encoder.transform(bad)
 
 
+def test_images_without_channels_are_refused(images, encoder):
+    for grey in (images[0][..., 0], images[0][0]):
+        for use in (encoder.transform, dum.Encoder("resnet").fit, dum.KNN(encoder=encoder).fit, dum.Dataset):
+            with pytest.raises(ValueError, match=r"grey images: x\[\.\.\., None\]"):
+                use(grey)
+
+
 def test_bytes_are_not_copied(images):
     x = images[0]
     for view in (x, x[::2], x[::-1][::-1], x.reshape(72, -1)[:, :100]):
@@ -116,6 +123,17 @@ def test_image_functions(images):
 
 
 # ---- Training ----
+
+
+class OfMine(dum.Encoder):
+    def __init__(self, units=8):
+        super().__init__("mlp", units=units, epochs=1)
+
+
+def test_a_class_with_defaults_of_its_own(table):
+    encoder = OfMine().fit(table[0])
+    assert (encoder._model.options["units"], encoder._model.options["epochs"]) == (8, 1)
+    assert OfMine().fit(table[0], warm_start=True).embedding_cols == 128
 
 
 def test_supervised(images):
@@ -267,7 +285,7 @@ def test_callable(table):
     ):
         np.testing.assert_array_equal(other.score(x), expected)
     lacking = dum.Scorer.from_bytes(scorer.to_bytes())
-    with pytest.raises(dum.StateError, match="encoder of the host"):
+    with pytest.raises(dum.StateError, match="host: give it with Scorer.load"):
         lacking.score(x)
     with pytest.raises(NotImplementedError):
         encoder.to_bytes()
@@ -342,6 +360,9 @@ def test_scorers_of_classes(images):
     assert np.isfinite(scores).all()
     with pytest.raises(ValueError, match="labels have the shape"):
         dum.Scorer("mds", encoder=encoder).fit(x, labels=labels[1:])
+    for bad in (labels + 0.5, labels + 2**32, labels * np.nan, labels.astype(str)):
+        with pytest.raises(ValueError, match="whole numbers"):
+            dum.Scorer("mds", encoder=encoder).fit(x, labels=bad)
     with pytest.raises(dum.ArgumentError, match="features"):
         dum.Scorer("msp", encoder=encoder).fit(x)
     logits = dum.Scorer("msp", encoder=encoder.set_params(output="logits")).fit(x).score(x)

@@ -63,6 +63,13 @@ def test_import_is_light():
         dum.Nonesuch  # noqa: B018
 
 
+def test_a_machine_of_many_processors():
+    code = "import dum; print(dum.Scorer('ecod')._context.threads)"
+    variables = {**os.environ, "OMP_NUM_THREADS": "300"}
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=variables)
+    assert done.stdout == "256\n"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_tool_gives_the_same_bits(kind, table, tmp_path):
     tool = os.environ.get("DUM_TOOL")

@@ -42,6 +42,11 @@ def narrow(x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 def flat(x: Any) -> Any:
     """Images (rows x height x width x channels) become rows; anything else stays what it is."""
+    if getattr(x, "ndim", 0) == 3:
+        raise ValueError(
+            "expected a 2-dimensional array, rows by columns, or images, rows x height x width x channels; "
+            "this one has 3 dimensions (grey images: x[..., None]; one image: x[None])"
+        )
     if getattr(x, "ndim", 0) != 4 or not hasattr(x, "reshape"):
         return x
     return x.reshape(len(x), x.shape[1] * x.shape[2] * x.shape[3])
@@ -50,7 +55,10 @@ def flat(x: Any) -> Any:
 def table(x: Any) -> npt.NDArray[Any]:
     """Rows by columns, of whatever type."""
     if type(x) is not np.ndarray:
-        x = np.asarray(plain(x))
+        given = plain(x)
+        x = np.asarray(given)
+        if x.dtype == object and hasattr(given, "isna"):
+            x = given.to_numpy(dtype=object, na_value=np.nan)  # pandas.NA is no number
     x = flat(x)
     if x.ndim != 2:
         raise ValueError(

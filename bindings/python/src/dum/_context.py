@@ -19,6 +19,14 @@ def text(pointer: Any) -> str:
     return str(ffi.string(pointer).decode())
 
 
+def c_path(path: Path) -> bytes:
+    """The library would read a NUL as the end of a path, and write to another file."""
+    data = os.fsencode(path)
+    if b"\0" in data:
+        raise ValueError(f"the path {path!r} holds a NUL")
+    return data
+
+
 def struct(name: str) -> Any:
     made = ffi.new(f"{name} *")
     made.struct_size = ffi.sizeof(name)
@@ -77,7 +85,7 @@ def default_context() -> Context:
         with _default_lock:
             if _default is None:
                 wanted = os.environ.get("OMP_NUM_THREADS", "")
-                _default = Context(threads=int(wanted) if wanted.isdecimal() else 0)
+                _default = Context(threads=min(int(wanted), 256) if wanted.isdecimal() else 0)  # 256: the most
     return _default
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Rows to fit to or to score."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -9,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dum._array import BYTES, FLOATS, column_names, rows_of, table
-from dum._context import Context, Path, default_context, text
+from dum._context import Context, Path, c_path, default_context, text
 from dum._dum import ffi, lib
 from dum._error import check, check_called_back, keep_raised
 
@@ -57,7 +56,7 @@ class Dataset:
         """Maps a .npy file of float32, float64 or uint8; of up to four dimensions, the first are the rows."""
         context = context or default_context()
         out = ffi.new("dum_dataset **")
-        check(lib.dum_dataset_from_npy(context._handle, os.fsencode(path), out))
+        check(lib.dum_dataset_from_npy(context._handle, c_path(path), out))
         made = cls.__new__(cls)
         made._adopt(out[0], None)
         made._name(names)

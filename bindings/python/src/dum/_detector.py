@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What every detector class shares: scikit-learn's conventions, with PyOD's names beside them."""
 
-import inspect
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,6 +14,7 @@ from dum._dataset import Dataset
 from dum._encoder import EncoderBase, checked
 from dum._fit import ProgressCallback
 from dum._model import Scorer, model_of
+from dum._params import scorer_params
 
 
 class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -42,11 +42,12 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _options(self) -> dict[str, Any]:
         """Those that are not the default: preset sets the others."""
-        given = inspect.signature(type(self)).parameters
-        chosen = {name: getattr(self, name) for name in given if name not in ("contamination", "encoder")}
-        return {name: value for name, value in chosen.items() if value != given[name].default}
+        chosen = {param: getattr(self, param.name) for param in scorer_params(self._kind)}
+        return {param.name: value for param, value in chosen.items() if value != param.default}
 
     def _rows(self, X: Any, reset: bool) -> npt.NDArray[Any]:
+        if isinstance(X, Dataset):
+            raise TypeError("detectors take arrays; a Dataset is for dum.Scorer and dum.Encoder")
         X = plain(X)
         if self.encoder is not None:
             model_of(self.encoder)

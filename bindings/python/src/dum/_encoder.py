@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the encoders share: scikit-learn's conventions for what transforms its input."""
 
-import inspect
 import re
 from collections.abc import Callable
 from typing import Any, Self
@@ -17,7 +16,7 @@ from dum._dataset import Dataset
 from dum._error import Error
 from dum._fit import ProgressCallback
 from dum._model import EncoderModel
-from dum._params import Option
+from dum._params import Option, encoder_params
 
 SIZES = ("height", "width", "channels")
 ROWS = 1024  # embedded between two looks for Ctrl-C
@@ -57,9 +56,8 @@ class EncoderBase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     # ---- Training ----
 
     def _options(self) -> dict[str, Option]:
-        given = inspect.signature(type(self)).parameters
-        chosen = {name: getattr(self, name) for name in given if name != "kind"}
-        return {name: value for name, value in chosen.items() if value != given[name].default}
+        chosen = {param: getattr(self, param.name) for param in encoder_params()}
+        return {param.name: value for param, value in chosen.items() if value != param.default}
 
     def fit(
         self,
@@ -113,8 +111,7 @@ class EncoderBase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _every(self, options: dict[str, Option]) -> dict[str, Option]:
         """All options, but for the sizes of images where none are given: they are the model's already."""
-        given = inspect.signature(type(self)).parameters
-        whole = {name: getattr(self, name) for name in given if name not in ("kind", *SIZES)}
+        whole = {param.name: getattr(self, param.name) for param in encoder_params() if param.name not in SIZES}
         return whole | options
 
     def _labels(self, y: Any, warm: bool) -> tuple[npt.NDArray[np.int32], npt.NDArray[Any]]:

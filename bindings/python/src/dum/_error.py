@@ -94,6 +94,9 @@ def fail(status: int) -> None:
     message = str(ffi.string(lib.dum_error_message()).decode(errors="replace"))
     if status == NonfiniteError.status:
         message = re.sub(r"-?\bnan\b", "NaN", message)  # the name that Python's users look for
+    if status == StateError.status:  # what to call has the same name here, mostly
+        message = message.replace("dum_scorer_set_encoder", "Scorer.load(path, encoder)")
+        message = re.sub(r"\bdum_(head|scorer)_", "", message)
     raise _BY_STATUS.get(status, Error)(message)
 
 

@@ -51,20 +51,24 @@ def _go_on(_progress: Progress) -> None:
     """Python looks for Ctrl-C before it comes here: that is enough to stop a fit."""
 
 
+def _nothing() -> None:
+    pass
+
+
 @contextmanager
-def watching(progress: bool | ProgressCallback) -> Iterator[ProgressCallback]:
-    """What a fit calls after each step."""
+def watching(progress: bool | ProgressCallback) -> Iterator[tuple[ProgressCallback, Callable[[], object]]]:
+    """What a fit calls after each step, and what is called when it has come to its end."""
     if not isinstance(progress, bool | np.bool_):
-        yield progress
+        yield progress, _nothing
         return
     if not progress:
-        yield _go_on
+        yield _go_on, _nothing
         return
     try:
         from tqdm.auto import tqdm
     except ImportError:
         warnings.warn("progress=True shows nothing: tqdm is not installed", stacklevel=4)
-        yield _go_on
+        yield _go_on, _nothing
         return
     with tqdm(unit="step") as bar:
 
@@ -73,4 +77,5 @@ def watching(progress: bool | ProgressCallback) -> Iterator[ProgressCallback]:
             bar.set_postfix(loss=f"{p.loss:.4g}", refresh=False)
             bar.update(p.step - bar.n)
 
-        yield show
+        # A bar that is not full is red in a notebook; kinds without steps only say now and then how far they are.
+        yield show, lambda: bar.update((bar.total or bar.n) - bar.n)

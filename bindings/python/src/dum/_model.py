@@ -2,18 +2,17 @@
 """Heads, scorers, and what an encoder has inside."""
 
 import copy
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import BYTES, DOUBLES, FLOATS, plain, rows_of
-from dum._context import Context, Path, default_context, struct, text
+from dum._array import BYTES, DOUBLES, FLOATS, column_names, plain, rows_of
+from dum._context import Context, Path, c_path, default_context, struct, text
 from dum._dataset import Dataset
 from dum._dum import ffi, lib
-from dum._error import Cancelled, check, check_called_back, keep_raised
+from dum._error import ArgumentError, Cancelled, check, check_called_back, keep_raised
 from dum._fit import ProgressCallback, ReduceCallback, watching
 from dum._params import Option, Param, encoder_params, head_params, scorer_params
 
@@ -191,13 +190,17 @@ class _Model:
         if second is not None:
             options.pairs = second._handle
         if labels is not None:
-            classes = np.ascontiguousarray(labels, dtype=np.int32)
-            if classes.shape != (data.rows,):
-                raise ValueError(f"labels have the shape {classes.shape}, expected one for each of {data.rows} rows")
+            given = np.asarray(labels)
+            if given.shape != (data.rows,):
+                raise ValueError(f"labels have the shape {given.shape}, expected one for each of {data.rows} rows")
+            with np.errstate(invalid="ignore"):
+                if given.dtype.kind not in "biufO" or (given.astype(np.int32) != given).any():
+                    raise ValueError("labels must be whole numbers: np.unique(y, return_inverse=True)[1] makes them")
+            classes = np.ascontiguousarray(given, dtype=np.int32)
             keep.append(classes)
             options.labels = ffi.from_buffer(INTEGERS, classes)
         if checkpoint_path is not None:
-            keep.append(ffi.new("char[]", os.fsencode(checkpoint_path)))
+            keep.append(ffi.new("char[]", c_path(checkpoint_path)))
             options.checkpoint_path = keep[-1]
         if checkpoint is not None:
             keep.append(ffi.new_handle(checkpoint))
@@ -211,10 +214,12 @@ class _Model:
             options.reduce, options.reduce_user = lib.dum_py_reduce, keep[-1]
         options.max_seconds, options.warm_start = max_seconds, bool(warm_start)
         options.checkpoint_epochs, options.resume = checkpoint_epochs, bool(resume)
-        with watching(progress) as watch:
+        with watching(progress) as (watch, end):
             keep.append(ffi.new_handle(watch))
             options.progress, options.progress_user = lib.dum_py_progress, keep[-1]
             status = self._call("fit", handle, data._handle, options)
+            if status == 0:
+                end()
         if status >= 0 and self._call("cols", handle) > 0:
             self._handle = handle
         if not check_called_back(status) and self._handle is not handle:
@@ -227,13 +232,13 @@ class _Model:
 
     def save(self, path: Path) -> None:
         """Writes the model file: the old one or the new one is there, never a part."""
-        check(self._call("save", self._handle, os.fsencode(path)))
+        check(self._call("save", self._handle, c_path(path)))
 
     @classmethod
     def load(cls, path: Path, *, context: Context | None = None) -> Self:
         context = context or default_context()
         out = ffi.new(f"dum_{cls._noun} **")
-        check_called_back(getattr(lib, f"dum_{cls._noun}_load")(context._handle, os.fsencode(path), out))
+        check_called_back(getattr(lib, f"dum_{cls._noun}_load")(context._handle, c_path(path), out))
         return cls._loaded(cls._own(out[0]), context)
 
     def to_bytes(self) -> bytes:
@@ -390,9 +395,17 @@ class Scorer(_Model):
         check_called_back(lib.dum_scorer_score_dataset(handle, data._handle, ffi.from_buffer(DOUBLES, out)))
         return out
 
+    def _rows(self, x: Any) -> tuple[Any, int, int, int, npt.NDArray[np.float32]]:
+        """As `rows_of`. Compares the names of the columns, as the library does where it is given a dataset."""
+        names = x.names if isinstance(x, Dataset) else column_names(x)
+        for col, (name, known) in enumerate(zip(names or [], self.names or [], strict=False)):
+            if name != known:
+                raise ArgumentError(f'column {col} is named "{name}", the scorer was fitted with "{known}" there')
+        return rows_of(x.read(0, x.rows) if isinstance(x, Dataset) else x)
+
     def explain(self, x: Any) -> npt.NDArray[np.float32]:
         """Each feature's share of each row's score; a row sums to 1. Not every kind can."""
-        pointer, rows, cols, stride, _keep = rows_of(x)
+        pointer, rows, cols, stride, _keep = self._rows(x)
         share = np.empty((rows, cols), dtype=np.float32)
         into = ffi.from_buffer(FLOATS, share)
         check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, into, ffi.NULL))
@@ -400,7 +413,7 @@ class Scorer(_Model):
 
     def deviation(self, x: Any) -> npt.NDArray[np.float32]:
         """Kind dum: the predicted standard deviation of each feature, in the feature's own unit."""
-        pointer, rows, cols, stride, _keep = rows_of(x)
+        pointer, rows, cols, stride, _keep = self._rows(x)
         share, out = np.empty((2, rows, cols), dtype=np.float32)
         into = ffi.from_buffer(FLOATS, share), ffi.from_buffer(FLOATS, out)
         check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, *into))
@@ -507,11 +520,11 @@ class EncoderModel(_Model):
 
     def take(self, path: Path, names: str) -> None:
         handle = self._fresh()
-        check_called_back(lib.dum_encoder_import(handle, os.fsencode(path), names.encode()))
+        check_called_back(lib.dum_encoder_import(handle, c_path(path), names.encode()))
         self._handle = handle
 
     def give(self, path: Path) -> None:
-        check(lib.dum_encoder_export(self._handle, os.fsencode(path)))
+        check(lib.dum_encoder_export(self._handle, c_path(path)))
 
     def embedding_cols(self, cols: int) -> int:
         return int(lib.dum_encoder_embedding_cols(self._handle, cols))
@@ -543,5 +556,5 @@ class ModelInfo(NamedTuple):
 def inspect_model(path: Path) -> ModelInfo:
     """Checks a model file, and reads what it says of itself."""
     info = struct("dum_model_info")
-    check(lib.dum_model_inspect(default_context()._handle, os.fsencode(path), info))
+    check(lib.dum_model_inspect(default_context()._handle, c_path(path), info))
     return ModelInfo(info.format, info.min_reader, text(info.writer), text(info.kind), text(info.sha256))

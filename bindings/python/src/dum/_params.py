@@ -35,6 +35,7 @@ def _describe(info: Any) -> Param:
 
 
 def scorer_kinds() -> list[str]:
+    """What `Scorer` takes as its kind."""
     return [text(lib.dum_scorer_kind_name(i)) for i in range(lib.dum_scorer_kind_count())]
 
 
@@ -59,6 +60,7 @@ def head_params() -> list[Param]:
 
 
 def encoder_kinds() -> list[str]:
+    """What `Encoder` takes as its kind."""
     return [text(lib.dum_encoder_kind_name(i)) for i in range(lib.dum_encoder_kind_count())]
 
 
