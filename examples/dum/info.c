@@ -195,10 +195,10 @@ int command_info(int argc, char **argv)
 static void print_param(const dum_param_info *info)
 {
     if (info->type == DUM_PARAM_TEXT)
-        printf("  %-14s text     default %-9s %s: %s\n", info->name, info->default_text, info->choices,
+        printf("  %-15s text     default %-9s %s: %s\n", info->name, info->default_text, info->choices,
                info->help);
     else
-        printf("  %-14s %-8s default %-9g %g to %g: %s\n", info->name,
+        printf("  %-15s %-8s default %-9g %g to %g: %s\n", info->name,
                info->type == DUM_PARAM_INTEGER ? "integer" : "real", info->default_number, info->min, info->max,
                info->help);
 }

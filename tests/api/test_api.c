@@ -814,6 +814,44 @@ START_TEST(encoder_of_scorer)
 }
 END_TEST
 
+/* Narrow numbers say nearly the same, with the same bits for any number of threads and rows. */
+START_TEST(precisions)
+{
+    static const char *const settings[][2] = {
+        {"float32", "float32"}, {"bfloat16", "float32"}, {"int8", "float32"}, {"float32", "bfloat16"}};
+    float rows[ROWS * COLS], exact[ROWS], s[ROWS], alone;
+    make_rows(rows, ROWS, COLS);
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        float first[ROWS];
+        for (int32_t threads = 1; threads <= 2; threads++) {
+            dum_context *context = new_context(threads);
+            dum_dataset *data = new_dataset(context, rows, ROWS, COLS);
+            dum_head *head;
+            ck_ok(dum_head_create(context, &head));
+            ck_ok(dum_head_set_number(head, "steps", 40));
+            ck_ok(dum_head_set_text(head, "precision", settings[i][0]));
+            ck_ok(dum_head_set_text(head, "train_precision", settings[i][1]));
+            ck_ok(dum_head_fit(head, data, NULL));
+            ck_ok(dum_head_log_variance(head, rows, ROWS, COLS, 0, s));
+            if (threads == 1)
+                memcpy(first, s, sizeof s);
+            ck_assert_mem_eq(first, s, sizeof s);
+            ck_ok(dum_head_log_variance(head, rows + 7 * COLS, 1, COLS, 0, &alone));
+            ck_assert(alone == s[7]);
+            dum_head_destroy(head);
+            dum_dataset_destroy(data);
+            dum_context_destroy(context);
+        }
+        if (i == 0)
+            memcpy(exact, s, sizeof s);
+        double most = 0;
+        for (int row = 0; row < ROWS; row++)
+            most = fmax(most, fabs((double)s[row] - (double)exact[row]));
+        ck_assert_msg(i == 0 || (most > 0 && most < 0.1), "%s, %s: %g", settings[i][0], settings[i][1], most);
+    }
+}
+END_TEST
+
 START_TEST(product_of_experts)
 {
     /* by hand: precisions 1 and 3 */
@@ -1133,6 +1171,7 @@ int main(void)
     tcase_add_test(cases, heads);
     tcase_add_test(cases, encoders);
     tcase_add_test(cases, encoder_of_scorer);
+    tcase_add_test(cases, precisions);
     tcase_add_test(cases, product_of_experts);
     tcase_add_test(cases, calibration);
     tcase_add_test(cases, files);

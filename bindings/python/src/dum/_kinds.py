@@ -533,7 +533,10 @@ class DUM(Detector):
     nonfinite : "refuse", "impute"; default "refuse"
         NaN and infinity are an error, or replaced by the column's median
     precision : "float32", "bfloat16", "int8"; default "float32"
-        of the weights when scoring: wide heads score a row in less time, less exactly
+        of the weights when scoring (bfloat16: also of what they are multiplied with): wide heads take less time,
+        less exactly
+    train_precision : "float32", "bfloat16"; default "float32"
+        of what is multiplied in training; sums, weights and steps stay float32
     encoder : Encoder; default None
         below the detector, which then takes its inputs; trained already
     contamination : "auto", or a share in (0, 0.5]; default "auto"
@@ -576,6 +579,7 @@ class DUM(Detector):
         seed: int = 0,
         nonfinite: Literal["refuse", "impute"] = "refuse",
         precision: Literal["float32", "bfloat16", "int8"] = "float32",
+        train_precision: Literal["float32", "bfloat16"] = "float32",
         encoder: EncoderBase | None = None,
         contamination: float | Literal["auto"] = "auto",
     ) -> None:
@@ -610,6 +614,7 @@ class DUM(Detector):
         self.seed = seed
         self.nonfinite = nonfinite
         self.precision = precision
+        self.train_precision = train_precision
         self.encoder = encoder
         self.contamination = contamination
 
