@@ -126,7 +126,7 @@ INLINE NATIVE void panels_native(const int rows, const int panels, const product
     __mmask16 mask[BLOCK_PANELS];
     UNROLL
     for (int v = 0; v < panels; v++)
-        mask[v] = d->cols >= COLS * (v + 1) ? 0xffff : (__mmask16)((1u << (d->cols - COLS * v)) - 1);
+        mask[v] = (__mmask16)((1 << dumi_least(COLS, d->cols - COLS * v)) - 1);
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
