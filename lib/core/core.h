@@ -102,6 +102,11 @@ void dumi_free(dum_context *context, void *pointer);
 #define DUMI_NEW(context, pointer, count)                                                                      \
     (((pointer) = dumi_alloc((context), (size_t)(count), sizeof *(pointer))) ? DUM_OK : dumi_status())
 
+/* rows x cols of them; no product that is larger than a size_t gets through. */
+#define DUMI_NEW_ROWS(context, pointer, rows, cols)                                                            \
+    (((pointer) = dumi_alloc((context), (size_t)(rows), (size_t)(cols) * sizeof *(pointer))) ? DUM_OK          \
+                                                                                             : dumi_status())
+
 /* ---- Context ----------------------------------------------------------------------------- */
 
 typedef struct dumi_pool dumi_pool;

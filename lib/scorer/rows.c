@@ -35,7 +35,7 @@ static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, floa
                  "options.reduce and options.ranks are for heads and scorer dum");
     const int64_t kept = out != NULL || data->rows < READ_ROWS ? data->rows : READ_ROWS;
     float *rows;
-    DUMI_TRY(DUMI_NEW(context, rows, (size_t)kept * (size_t)data->cols));
+    DUMI_TRY(DUMI_NEW_ROWS(context, rows, kept, data->cols));
     dum_status status = DUM_OK;
     for (int64_t first = 0; first < data->rows; first += READ_ROWS) {
         int64_t indices[READ_ROWS];

@@ -240,7 +240,7 @@ static dum_status warn_if_constant(const dum_scorer *scorer, const dum_dataset *
     double scores[ROWS];
     float *rows;
     for (int32_t i = 0; i < count; i++)
-        indices[i] = data->rows * i / count;
+        indices[i] = data->rows / count * i + data->rows % count * i / count;
     DUMI_TRY(DUMI_NEW(scorer->context, rows, (size_t)count * (size_t)data->cols));
     dum_status status;
     DUMI_GO(dumi_dataset_gather(data, indices, count, rows));
@@ -358,7 +358,7 @@ static dum_status embed_all(const dum_scorer *scorer, const dum_dataset *data, f
 {
     int32_t cols;
     DUMI_TRY(dumi_encoder_measure(scorer->encoder, "the data have", data->cols, &cols));
-    DUMI_TRY(DUMI_NEW(scorer->context, *rows, (size_t)data->rows * (size_t)cols));
+    DUMI_TRY(DUMI_NEW_ROWS(scorer->context, *rows, data->rows, cols));
     DUMI_TRY(dum_encoder_embed_dataset(scorer->encoder, data, *rows));
     return dum_dataset_from_memory(scorer->context, *rows, data->rows, cols, 0, out);
 }

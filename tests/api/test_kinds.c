@@ -324,6 +324,80 @@ START_TEST(stopped_fits)
 }
 END_TEST
 
+enum { ENDLESS_SHIFT = 62 };
+
+/* Rows without end, until it is asked for the thousandth time. */
+static int32_t read_endless(void *user, const int64_t *indices, int64_t count, float *out)
+{
+    int *calls = user;
+    for (int64_t i = 0; i < count; i++) {
+        ck_assert(indices[i] >= 0 && indices[i] < (int64_t)1 << ENDLESS_SHIFT);
+        memcpy(out + i * COLS, rows + indices[i] % ROWS * COLS, COLS * sizeof *out);
+    }
+    return ++*calls == 1000;
+}
+
+static int32_t embed_same(void *user, const float *data, int64_t count, int32_t cols, int64_t stride,
+                          float *out)
+{
+    (void)user;
+    for (int64_t i = 0; i < count; i++)
+        memcpy(out + i * cols, data + i * stride, (size_t)cols * sizeof *out);
+    return 0;
+}
+
+/* So many that rows times columns is 0 in 64 bits: an error of kinds that hold them, with an encoder below, too. */
+START_TEST(more_rows_than_memory)
+{
+    make_rows();
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_dataset *dataset;
+    dum_encoder *encoder;
+    int calls = 0;
+    const bool streams = is(_i, "dum") || is(_i, "iforest");
+    ck_ok(dum_encoder_from_callback(context, COLS, COLS, embed_same, NULL, &encoder));
+    ck_ok(
+        dum_dataset_from_callback(context, (int64_t)1 << ENDLESS_SHIFT, COLS, read_endless, &calls, &dataset));
+    for (int embedded = 0; embedded < 2; embedded++) {
+        dum_scorer *scorer = make_scorer(context, _i);
+        if (embedded)
+            ck_ok(dum_scorer_set_encoder(scorer, encoder));
+        calls = 0;
+        ck_assert_int_eq(dum_scorer_fit(scorer, dataset, NULL),
+                         streams && !embedded ? DUM_ERR_CALLBACK : DUM_ERR_NOMEM);
+        ck_assert_int_eq(dum_scorer_cols(scorer), 0);
+        dum_scorer_destroy(scorer);
+    }
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(dataset);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* A head that is trained further reads a sample of them only. */
+START_TEST(endless_rows)
+{
+    make_rows();
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_dataset *dataset;
+    dum_scorer *scorer;
+    dum_fit_options options;
+    int calls = 0;
+    DUM_INIT(options);
+    options.warm_start = 1;
+    ck_ok(dum_scorer_create(context, "dum", &scorer));
+    ck_ok(dum_scorer_set_number(scorer, "steps", 10));
+    ck_ok(dum_scorer_set_number(scorer, "reservoir", 100));
+    ck_ok(
+        dum_dataset_from_callback(context, (int64_t)1 << ENDLESS_SHIFT, COLS, read_endless, &calls, &dataset));
+    ck_ok(fit(context, scorer, rows, ROWS, COLS));
+    ck_ok(dum_scorer_fit(scorer, dataset, &options));
+    dum_scorer_destroy(scorer);
+    dum_dataset_destroy(dataset);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* But those that read what an encoder puts out. */
 START_TEST(ensembles_take_every_kind)
 {
@@ -355,6 +429,8 @@ int main(void)
     tcase_add_loop_test(cases, shares_and_thresholds, 0, kinds);
     tcase_add_loop_test(cases, stopped_fits, 0, kinds);
     tcase_add_loop_test(cases, failing_allocations, 0, kinds);
+    tcase_add_loop_test(cases, more_rows_than_memory, 0, kinds);
+    tcase_add_test(cases, endless_rows);
     tcase_add_test(cases, ensembles_take_every_kind);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
