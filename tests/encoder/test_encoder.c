@@ -557,6 +557,68 @@ START_TEST(bad_input_is_named)
 }
 END_TEST
 
+/* Identity takes any number of columns, but both sets must have one. */
+START_TEST(sets_must_be_alike)
+{
+    dum_context *context = open_context(1);
+    dum_encoder *encoder;
+    dum_dataset *wide, *narrow;
+    double reached = -1;
+    ck_ok(dum_encoder_create(context, "identity", &encoder));
+    ck_ok(dum_dataset_from_memory(context, images, 20, PIXELS, 0, &wide));
+    ck_ok(dum_dataset_from_memory(context, table, 20, TABLE_COLS, 0, &narrow));
+    ck_fails(dum_encoder_knn_accuracy(encoder, wide, labels, narrow, labels, 5, &reached), DUM_ERR_SHAPE,
+             "test has 12 columns, train has 192");
+    ck_fails(dum_encoder_linear_accuracy(encoder, narrow, labels, wide, labels, &reached), DUM_ERR_SHAPE,
+             "test has 192 columns, train has 12");
+    ck_assert(reached == -1);
+    ck_ok(dum_encoder_knn_accuracy(encoder, narrow, labels, narrow, labels, 5, &reached));
+    dum_dataset_destroy(wide);
+    dum_dataset_destroy(narrow);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
+static int32_t read_constant(void *user, const int64_t *indices, int64_t count, float *out)
+{
+    (void)user;
+    (void)indices;
+    for (int64_t i = 0; i < count * TABLE_COLS; i++)
+        out[i] = (float)(i % 7);
+    return 0;
+}
+
+/* So many that rows times columns of the projection is 0 in 64 bits. */
+START_TEST(too_many_rows_for_a_bank)
+{
+    static const char *const banks[] = {"instance", "local-aggregation"};
+    dum_context *context = open_context(1);
+    dum_encoder *encoder;
+    dum_dataset *data, *endless;
+    dum_fit_options options;
+    float before[8], after[8];
+    DUM_INIT(options);
+    options.warm_start = 1;
+    ck_ok(dum_encoder_create(context, "mlp", &encoder));
+    ck_ok(dum_encoder_set_number(encoder, "steps", 2));
+    ck_ok(dum_encoder_set_number(encoder, "projection", 4));
+    ck_ok(dum_encoder_set_number(encoder, "embedding", 8));
+    ck_ok(dum_encoder_set_text(encoder, "objective", banks[_i]));
+    ck_ok(dum_dataset_from_memory(context, table, ROWS, TABLE_COLS, 0, &data));
+    ck_ok(dum_dataset_from_callback(context, (int64_t)1 << 62, TABLE_COLS, read_constant, NULL, &endless));
+    ck_ok(dum_encoder_fit(encoder, data, NULL));
+    ck_ok(dum_encoder_embed(encoder, table, 1, TABLE_COLS, 0, before));
+    ck_fails(dum_encoder_fit(encoder, endless, &options), DUM_ERR_LIMIT, "4611686018427387904 rows");
+    ck_ok(dum_encoder_embed(encoder, table, 1, TABLE_COLS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    dum_dataset_destroy(data);
+    dum_dataset_destroy(endless);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* ---- Memory ------------------------------------------------------------------------------- */
 
 /* One epoch, an embedding and a file, with the allocation numbered `left` failing. */
@@ -634,6 +696,8 @@ int main(void)
     tcase_add_test(cases, messages_name_the_row);
     tcase_add_test(cases, uncertainty_can_be_learnt_afterwards);
     tcase_add_test(cases, bad_input_is_named);
+    tcase_add_test(cases, sets_must_be_alike);
+    tcase_add_loop_test(cases, too_many_rows_for_a_bank, 0, 2);
     tcase_add_loop_test(cases, allocations_fail, 0, OBJECTIVES);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
