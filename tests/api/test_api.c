@@ -338,6 +338,9 @@ START_TEST(datasets)
         ck_ok(dum_dataset_read(data, 7, 2, row));
         ck_assert_mem_eq(row, rows + 7 * COLS, sizeof row);
         ck_fails(dum_dataset_read(data, ROWS - 1, 2, row), DUM_ERR_SHAPE, "the dataset has 300");
+        ck_fails(dum_dataset_read(data, INT64_MAX, INT64_MAX, row), DUM_ERR_SHAPE,
+                 "count is 9223372036854775807");
+        ck_fails(dum_dataset_read(data, INT64_MIN, 0, row), DUM_ERR_SHAPE, "first is -9223372036854775808");
         dum_scorer_destroy(again);
         dum_dataset_destroy(data);
     }
