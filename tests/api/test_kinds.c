@@ -164,10 +164,11 @@ START_TEST(bad_input)
         ck_fails(dum_scorer_score(scorer, data, ROWS, COLS, 0, scores), DUM_ERR_NONFINITE, "row 5, column 2");
         dum_scorer_destroy(scorer);
     }
-    /* Constant and duplicate columns; one row over and over; values at the ends of float. */
-    for (int what = 0; what < 3; what++) {
+    /* Constant and duplicate columns; one row over and over; values at the ends of float. Files of them load, too. */
+    for (int what = 0; what < 4; what++) {
         for (int i = 0; i < ROWS * COLS; i++)
             data[i] = what == 1            ? 2
+                      : what == 3          ? rows[i] * 1e-40f
                       : i % COLS == 0      ? 7
                       : what == 2 && i % 2 ? rows[i] * 1e36f
                       : i % COLS == 2      ? rows[i - 1]
@@ -181,6 +182,12 @@ START_TEST(bad_input)
         ck_assert(isfinite(score));
         for (int i = 0; i < ROWS; i++)
             ck_assert(isfinite(scores[i]));
+        size_t size;
+        unsigned char *bytes = save(scorer, &size);
+        dum_scorer *loaded;
+        ck_ok(dum_scorer_load_memory(context, bytes, size, &loaded));
+        free(bytes);
+        dum_scorer_destroy(loaded);
         dum_scorer_destroy(scorer);
     }
     for (int64_t n = 1; n <= 3; n++)
