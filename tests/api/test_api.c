@@ -735,6 +735,7 @@ START_TEST(heads)
     unsigned char small[10];
     ck_ok(dum_head_save_memory(head, NULL, 0, &size));
     ck_fails(dum_head_save_memory(head, small, sizeof small, &size), DUM_ERR_ARGUMENT, "capacity is 10");
+    ck_fails(dum_head_save_memory(head, NULL, size, &size), DUM_ERR_ARGUMENT, "buffer is NULL");
     unsigned char *bytes = malloc(size);
     ck_ok(dum_head_save_memory(head, bytes, size, &size));
     ck_ok(dum_head_load_memory(context, bytes, size, &loaded));
