@@ -57,11 +57,12 @@ done:
     return status;
 }
 
-dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options)
+dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options,
+                           dumi_fitting *out)
 {
-    dumi_fitting f = {.context = context, .options = options};
-    clock_gettime(CLOCK_MONOTONIC, &f.begin);
-    return read_rows(&f, data, NULL);
+    *out = (dumi_fitting){.context = context, .options = options};
+    clock_gettime(CLOCK_MONOTONIC, &out->begin);
+    return read_rows(out, data, NULL);
 }
 
 #define SCALING_PARAM(preset)                                                                                  \
@@ -228,6 +229,13 @@ static dum_status ask(const void *user, int64_t step, int64_t steps)
 dumi_watch dumi_fitting_watch(const dumi_fitting *f)
 {
     return (dumi_watch){ask, f};
+}
+
+int64_t dumi_fitting_part(const dumi_fitting *f)
+{
+    enum { LEAST = 96, MOST = 1 << 14 }; /* of a thread: fewer make no block of the search */
+    const double each = 1e9 / ((double)f->count * (f->cols + 10.0));
+    return f->context->threads * (each < LEAST ? LEAST : each > MOST ? MOST : (int64_t)each);
 }
 
 typedef struct {

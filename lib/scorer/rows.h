@@ -6,8 +6,9 @@
 #include "scorer/scorer.h"
 
 /* For kinds with `fit` that read a dataset piece by piece: looks at all rows. NONFINITE with row and column;
- * ARGUMENT for fit options that such kinds have no use for. */
-dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options);
+ * ARGUMENT for fit options that such kinds have no use for. *out: to ask the host by what follows. */
+dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options,
+                           dumi_fitting *out);
 /* The same for `rows` that are to be scored. */
 dum_status dumi_rows_check_finite(const float *data, int64_t rows, int32_t cols, int64_t row_stride);
 /* Of one row, with this number. */
@@ -37,5 +38,7 @@ void dumi_rows_scale(const dumi_scorer_kind *kind, const double *values, const f
 dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t steps, double loss);
 /* The same as what others ask. */
 dumi_watch dumi_fitting_watch(const dumi_fitting *f);
+/* Rows at a time where each may meet all others, so that the host is asked some times a second. */
+int64_t dumi_fitting_part(const dumi_fitting *f);
 
 #endif

@@ -331,6 +331,51 @@ START_TEST(stopped_fits)
 }
 END_TEST
 
+/* Not only while the rows are read, and before a member or a stage begins. */
+static const struct {
+    const char *kind, *without;
+    int64_t rows;
+    int least;
+} asking[] = {{"iforest", NULL, ROWS, 12},      {"eif", NULL, ROWS, 40},   {"lof", NULL, 20000, 7},
+              {"elliptic", NULL, ROWS, 40},     {"repen", NULL, ROWS, 23}, {"ensemble", "knn", ROWS, 100},
+              {"ensemble", "iforest", 40000, 9}};
+
+START_TEST(long_fits_ask)
+{
+    const int64_t count = asking[_i].rows;
+    int kind = 0;
+    while (!is(kind, asking[_i].kind))
+        kind++;
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_scorer *scorer = make_scorer(context, kind);
+    dum_dataset *dataset;
+    dum_fit_options options;
+    stopping s = {0, 0};
+    DUM_INIT(options);
+    options.progress = stop_then;
+    options.progress_user = &s;
+    if (asking[_i].without != NULL) {
+        ck_ok(dum_scorer_set_number(scorer, "ecod", 0));
+        ck_ok(dum_scorer_set_number(scorer, asking[_i].without, 0));
+    }
+    dumi_rng rng;
+    dumi_rng_init(&rng, 59, 99, 0);
+    float *many = malloc((size_t)count * COLS * sizeof *many);
+    for (int64_t i = 0; i < count * COLS; i++)
+        many[i] = (float)dumi_rng_normal(&rng);
+    ck_ok(dum_dataset_from_memory(context, many, count, COLS, 0, &dataset));
+    ck_ok(dum_scorer_fit(scorer, dataset, &options));
+    ck_assert_int_ge(s.calls, asking[_i].least);
+    s = (stopping){0, asking[_i].least - 1};
+    ck_assert_int_eq(dum_scorer_fit(scorer, dataset, &options), DUM_CANCELLED);
+    ck_assert_int_eq(s.calls, asking[_i].least - 1);
+    dum_dataset_destroy(dataset);
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+    free(many);
+}
+END_TEST
+
 enum { ENDLESS_SHIFT = 62 };
 
 /* Rows without end, until it is asked for the thousandth time. */
@@ -436,6 +481,7 @@ int main(void)
     tcase_add_loop_test(cases, shares_and_thresholds, 0, kinds);
     tcase_add_loop_test(cases, stopped_fits, 0, kinds);
     tcase_add_loop_test(cases, failing_allocations, 0, kinds);
+    tcase_add_loop_test(cases, long_fits_ask, 0, sizeof asking / sizeof asking[0]);
     tcase_add_loop_test(cases, more_rows_than_memory, 0, kinds);
     tcase_add_test(cases, endless_rows);
     tcase_add_test(cases, ensembles_take_every_kind);
