@@ -31,8 +31,10 @@ static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, floa
     DUMI_REQUIRE(options->checkpoint_path == NULL && options->checkpoint == NULL &&
                      options->resume_from == NULL,
                  DUM_ERR_ARGUMENT, "options of checkpoints are for scorer dum");
-    DUMI_REQUIRE(options->reduce == NULL && options->ranks <= 1, DUM_ERR_ARGUMENT,
+    DUMI_REQUIRE(options->reduce == NULL && options->ranks >= 0 && options->ranks <= 1, DUM_ERR_ARGUMENT,
                  "options.reduce and options.ranks are for heads and scorer dum");
+    DUMI_REQUIRE(options->max_seconds >= 0, DUM_ERR_ARGUMENT, "options.max_seconds is %s, expected 0 or more",
+                 dumi_show(options->max_seconds).text);
     const int64_t kept = out != NULL || data->rows < READ_ROWS ? data->rows : READ_ROWS;
     float *rows;
     DUMI_TRY(DUMI_NEW_ROWS(context, rows, kept, data->cols));
@@ -60,8 +62,7 @@ done:
 dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options,
                            dumi_fitting *out)
 {
-    *out = (dumi_fitting){.context = context, .options = options};
-    clock_gettime(CLOCK_MONOTONIC, &out->begin);
+    *out = dumi_fitting_begin(context, options);
     return read_rows(out, data, NULL);
 }
 
@@ -201,13 +202,24 @@ done:
     return status;
 }
 
+dumi_fitting dumi_fitting_begin(dum_context *context, const dum_fit_options *options)
+{
+    dumi_fitting f = {.context = context, .options = options};
+    clock_gettime(CLOCK_MONOTONIC, &f.begin);
+    return f;
+}
+
+double dumi_fitting_seconds(const dumi_fitting *f)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - f->begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - f->begin.tv_nsec);
+}
+
 dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t steps, double loss)
 {
     const dum_fit_options *options = f->options;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const double seconds =
-        (double)(now.tv_sec - f->begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - f->begin.tv_nsec);
+    const double seconds = dumi_fitting_seconds(f);
     const dum_progress progress = {.struct_size = sizeof progress,
                                    .step = step,
                                    .steps = steps,

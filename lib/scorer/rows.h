@@ -33,6 +33,9 @@ void dumi_rows_variances(const dumi_fitting *f, const double *mean, double *vari
 void dumi_rows_scale(const dumi_scorer_kind *kind, const double *values, const float *scaling, int64_t rows,
                      int32_t cols, const float *from, int64_t row_stride, float *to);
 
+/* Now; rows and all that is made of them are left out. */
+dumi_fitting dumi_fitting_begin(dum_context *context, const dum_fit_options *options);
+double dumi_fitting_seconds(const dumi_fitting *f);
 /* Every so often during a long fit: tells the host, and says whether to go on. CANCELLED: it was stopped, and no
  * state comes of it. `what` the loss is up to the kind (0: there is none). */
 dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t steps, double loss);

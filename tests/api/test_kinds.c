@@ -312,6 +312,12 @@ START_TEST(stopped_fits)
     dum_status status = dum_scorer_fit(scorer, dataset, &options);
     ck_assert_int_eq(status, DUM_CANCELLED);
     ck_assert_int_eq(s.calls, 1);
+    const double wrong[] = {-1, NAN};
+    for (int i = 0; i < 2; i++) {
+        options.max_seconds = wrong[i];
+        ck_fails(dum_scorer_fit(scorer, dataset, &options), DUM_ERR_ARGUMENT, "options.max_seconds is ");
+    }
+    options.max_seconds = 0;
     s = (stopping){0, 0};
     ck_ok(dum_scorer_fit(scorer, dataset, &options));
     const int asked = s.calls;

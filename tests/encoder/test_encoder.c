@@ -385,6 +385,46 @@ START_TEST(callbacks_embed)
 }
 END_TEST
 
+static int32_t stop_reading(void *user, const dum_progress *progress)
+{
+    int *left = user;
+    ck_assert_int_eq(progress->step, 0);
+    return --*left == 0;
+}
+
+/* A scorer's fit asks while the encoder below it embeds, which may take longer than all else. */
+START_TEST(embedding_can_be_stopped)
+{
+    enum { MANY = 1000 };
+    dum_context *context = open_context(1);
+    dum_encoder *encoder;
+    dum_dataset *data;
+    dum_fit_options options;
+    float *many = calloc(MANY * TABLE_COLS, sizeof *many);
+    int calls = 1000, left = 3;
+    DUM_INIT(options);
+    options.progress = stop_reading;
+    options.progress_user = &left;
+    ck_ok(dum_encoder_from_callback(context, TABLE_COLS, 3, sum_thirds, &calls, &encoder));
+    ck_ok(dum_dataset_from_memory(context, many, MANY, TABLE_COLS, 0, &data));
+    dum_scorer *scorer = scorer_on(context, encoder, "knn");
+    ck_fails(dum_scorer_fit(scorer, data, &options), DUM_CANCELLED, "as it was before");
+    ck_assert_int_eq(calls, 998); /* of 256 rows each */
+    options.progress = NULL;
+    options.max_seconds = 1e-9;
+    ck_fails(dum_scorer_fit(scorer, data, &options), DUM_CANCELLED, "as it was before");
+    ck_assert_int_eq(calls, 998);
+    options.max_seconds = 1000;
+    ck_ok(dum_scorer_fit(scorer, data, &options));
+    ck_assert_int_eq(calls, 994);
+    dum_scorer_destroy(scorer);
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+    free(many);
+}
+END_TEST
+
 /* What comes out of an encoder may be set while a scorer stands on it: the scorer goes on as before. */
 START_TEST(scorers_keep_the_output)
 {
@@ -692,6 +732,7 @@ int main(void)
     tcase_add_test(cases, files_hold_encoders);
     tcase_add_test(cases, scorers_stand_on_encoders);
     tcase_add_test(cases, callbacks_embed);
+    tcase_add_test(cases, embedding_can_be_stopped);
     tcase_add_test(cases, scorers_keep_the_output);
     tcase_add_test(cases, messages_name_the_row);
     tcase_add_test(cases, uncertainty_can_be_learnt_afterwards);
