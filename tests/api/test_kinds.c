@@ -342,9 +342,9 @@ static const struct {
     const char *kind, *without;
     int64_t rows;
     int least;
-} asking[] = {{"iforest", NULL, ROWS, 12},      {"eif", NULL, ROWS, 40},   {"lof", NULL, 20000, 7},
-              {"elliptic", NULL, ROWS, 40},     {"repen", NULL, ROWS, 23}, {"ensemble", "knn", ROWS, 100},
-              {"ensemble", "iforest", 40000, 9}};
+} asking[] = {{"iforest", NULL, ROWS, 12},       {"eif", NULL, ROWS, 40},   {"lof", NULL, 20000, 7},
+              {"elliptic", NULL, ROWS, 40},      {"repen", NULL, ROWS, 23}, {"ensemble", "knn", ROWS, 100},
+              {"ensemble", "iforest", 40000, 9}, {"gram", NULL, ROWS, 2}};
 
 START_TEST(long_fits_ask)
 {
