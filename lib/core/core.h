@@ -88,6 +88,8 @@ typedef struct {
     char text[32];
 } dumi_shown;
 dumi_shown dumi_show(double value);
+/* To three places behind the point. */
+dumi_shown dumi_show_short(double value);
 /* Parses all of text as a number; false if it is not one. */
 bool dumi_parse_number(const char *text, double *value);
 

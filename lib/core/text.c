@@ -43,6 +43,11 @@ dumi_shown dumi_show(double value)
     return shown;
 }
 
+dumi_shown dumi_show_short(double value)
+{
+    return dumi_show(nearbyint(1e3 * value) / 1e3);
+}
+
 bool dumi_parse_number(const char *text, double *value)
 {
     char copy[72], separator[8];
