@@ -289,6 +289,7 @@ static int32_t stop_then(void *user, const dum_progress *progress)
 {
     stopping *s = user;
     ck_assert_int_ge(progress->step, 0);
+    ck_assert_int_ge(progress->steps, 1);
     ck_assert_int_le(progress->step, progress->steps);
     return ++s->calls == s->stop_at;
 }
@@ -330,6 +331,13 @@ START_TEST(stopped_fits)
         if (status == DUM_CANCELLED && strstr(dum_error_message(), "as it was before") != NULL)
             ck_assert_mem_eq(scores, before, sizeof before);
     }
+    dum_dataset_destroy(dataset);
+    /* Rows that are all alike leave nothing to be done. */
+    static const float alike[ROWS * COLS];
+    s = (stopping){0, 0};
+    ck_ok(dum_dataset_from_memory(context, alike, ROWS, COLS, 0, &dataset));
+    ck_ok(dum_scorer_fit(scorer, dataset, &options));
+    ck_assert_int_ge(s.calls, 1);
     dum_dataset_destroy(dataset);
     dum_scorer_destroy(scorer);
     dum_context_destroy(context);
