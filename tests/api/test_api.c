@@ -1101,6 +1101,24 @@ START_TEST(explanations)
         ck_ok(dum_scorer_explain(scorer, row, 1, COLS, 0, share, NULL));
         dum_scorer_destroy(scorer);
     }
+    /* So far out that no float holds the variances. */
+    for (int variant = 0; variant < 8; variant++) {
+        dum_scorer *scorer = new_scorer(context, 20);
+        ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[variant / 2]));
+        ck_ok(dum_scorer_set_text(scorer, "covariance", variant % 2 ? "diagonal" : "circular"));
+        ck_ok(dum_scorer_set_text(scorer, "bound", "none"));
+        ck_ok(dum_scorer_fit(scorer, data, NULL));
+        float share[COLS], deviation[COLS], row[COLS], sum = 0;
+        for (int j = 0; j < COLS; j++)
+            row[j] = j % 2 ? -3e38f : 1e38f;
+        ck_ok(dum_scorer_explain(scorer, row, 1, COLS, 0, share, deviation));
+        for (int j = 0; j < COLS; j++) {
+            sum += share[j];
+            ck_assert(isfinite(deviation[j]));
+        }
+        ck_assert_float_eq_tol(sum, 1, 1e-5f);
+        dum_scorer_destroy(scorer);
+    }
     dum_scorer *scorer = new_scorer(context, 3);
     ck_ok(dum_scorer_set_text(scorer, "anchor", "off"));
     ck_ok(dum_scorer_fit(scorer, data, NULL));
