@@ -141,7 +141,7 @@ void dumi_encoder_model_destroy(dumi_encoder_model *model);
 dum_status dumi_encoder_model_finish(dumi_encoder_model *model);
 dum_status dumi_encoder_model_embed(const dum_encoder *encoder, const float *data, int64_t rows,
                                     int64_t row_stride, float *out);
-/* x = (row - shift) * scale for one row. */
+/* x = (row - shift) * scale for one row, kept within +-1e15 so that no layer overflows. */
 void dumi_encoder_scale(const dumi_encoder_model *model, const float *row, float *x);
 /* NONFINITE, or ARGUMENT for pixels outside 0 to 255. */
 dum_status dumi_encoder_check_row(const dumi_encoder_model *model, int64_t row, const float *values);

@@ -620,6 +620,38 @@ START_TEST(sets_must_be_alike)
 }
 END_TEST
 
+/* Whatever finite row comes, a table's encoder makes something of it, and so do scorers. */
+START_TEST(far_rows)
+{
+    enum { FAR = 5, WIDTH = 16 };
+    static const float sizes[FAR] = {1e20f, 1e37f, 1e38f, 2e38f, 3e38f};
+    dum_context *context = open_context(1);
+    dum_encoder *encoder;
+    dum_dataset *data;
+    float far[FAR * TABLE_COLS], out[FAR * WIDTH];
+    double scores[FAR];
+    for (int i = 0; i < FAR * TABLE_COLS; i++)
+        far[i] = i % 2 ? sizes[i / TABLE_COLS] : -sizes[i / TABLE_COLS];
+    ck_ok(dum_encoder_create(context, "mlp", &encoder));
+    ck_ok(dum_encoder_set_number(encoder, "steps", 5));
+    ck_ok(dum_encoder_set_number(encoder, "embedding", WIDTH));
+    ck_ok(dum_dataset_from_memory(context, table, ROWS, TABLE_COLS, 0, &data));
+    ck_ok(dum_encoder_fit(encoder, data, NULL));
+    ck_ok(dum_encoder_embed(encoder, far, FAR, TABLE_COLS, 0, out));
+    for (int i = 0; i < FAR * WIDTH; i++)
+        ck_assert_msg(isfinite(out[i]), "%g: %g", (double)sizes[i / WIDTH], (double)out[i]);
+    dum_scorer *scorer = scorer_on(context, encoder, "knn");
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    ck_ok(dum_scorer_score(scorer, far, FAR, TABLE_COLS, 0, scores));
+    for (int i = 0; i < FAR; i++)
+        ck_assert(isfinite(scores[i]) && scores[i] > 1e9);
+    dum_scorer_destroy(scorer);
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
 static int32_t read_constant(void *user, const int64_t *indices, int64_t count, float *out)
 {
     (void)user;
@@ -738,6 +770,7 @@ int main(void)
     tcase_add_test(cases, uncertainty_can_be_learnt_afterwards);
     tcase_add_test(cases, bad_input_is_named);
     tcase_add_test(cases, sets_must_be_alike);
+    tcase_add_test(cases, far_rows);
     tcase_add_loop_test(cases, too_many_rows_for_a_bank, 0, 2);
     tcase_add_loop_test(cases, allocations_fail, 0, OBJECTIVES);
     suite_add_tcase(suite, cases);
