@@ -190,6 +190,13 @@ static void fill_urns(training *t, const double *scores)
     }
 }
 
+/* Before the first step, whatever part of the rows is rated. */
+static dum_status ask(const void *user, int64_t task, int64_t tasks)
+{
+    (void)task;
+    return dumi_fitting_progress(user, 0, tasks, 0);
+}
+
 static dum_status find_candidates(training *t, int64_t each, int64_t samples)
 {
     const dumi_fitting *f = t->f;
@@ -204,7 +211,7 @@ static dum_status find_candidates(training *t, int64_t each, int64_t samples)
         memcpy(r.rows + i * f->cols,
                f->rows + dumi_samples_row(f, (uint64_t)f->values[SEED], each, i) * f->cols,
                (size_t)f->cols * sizeof *r.rows);
-    const dumi_watch watch = dumi_fitting_watch(f);
+    const dumi_watch watch = {ask, f};
     DUMI_GO(dumi_parallel_watched(f->context, f->context->threads, (f->count + TASK_ROWS - 1) / TASK_ROWS,
                                   2.0 * (double)f->count * (double)(samples * each) * f->cols, rate_task, &r,
                                   &watch));

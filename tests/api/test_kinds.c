@@ -294,6 +294,35 @@ static int32_t stop_then(void *user, const dum_progress *progress)
     return ++s->calls == s->stop_at;
 }
 
+static int32_t stop_at_step(void *user, const dum_progress *progress)
+{
+    (void)user;
+    return progress->step > 0;
+}
+
+/* Kinds that are trained in steps are fitted as far as they got once they have made one. */
+START_TEST(first_steps)
+{
+    make_rows();
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_scorer *scorer = make_scorer(context, _i);
+    dum_dataset *dataset;
+    dum_fit_options options = classes_for(scorer);
+    options.progress = stop_at_step;
+    ck_ok(dum_dataset_from_memory(context, rows, ROWS, COLS, 0, &dataset));
+    const dum_status status = dum_scorer_fit(scorer, dataset, &options);
+    if (is(_i, "dum") || is(_i, "autoencoder") || is(_i, "deepsvdd") || is(_i, "repen")) {
+        ck_assert_int_eq(status, DUM_CANCELLED);
+        ck_assert_int_eq(dum_scorer_cols(scorer), COLS);
+    } else {
+        ck_assert_int_eq(dum_scorer_cols(scorer), status == DUM_OK ? COLS : 0);
+    }
+    dum_dataset_destroy(dataset);
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* Every kind asks; wherever it is told to stop, there is no leak, and what was fitted before still scores. */
 START_TEST(stopped_fits)
 {
@@ -494,6 +523,7 @@ int main(void)
     tcase_add_loop_test(cases, bad_input, 0, kinds);
     tcase_add_loop_test(cases, shares_and_thresholds, 0, kinds);
     tcase_add_loop_test(cases, stopped_fits, 0, kinds);
+    tcase_add_loop_test(cases, first_steps, 0, kinds);
     tcase_add_loop_test(cases, failing_allocations, 0, kinds);
     tcase_add_loop_test(cases, long_fits_ask, 0, sizeof asking / sizeof asking[0]);
     tcase_add_loop_test(cases, more_rows_than_memory, 0, kinds);
