@@ -20,13 +20,8 @@ static size_t decimal_separator(char *separator, size_t capacity)
     return length - 2;
 }
 
-void dumi_format_number(double value, char *buffer, size_t capacity)
+static void put_point(char *buffer)
 {
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(buffer, capacity, "%.*g", digits, value);
-        if (!isfinite(value) || strtod(buffer, NULL) == value)
-            break;
-    }
     char separator[8];
     const size_t length = decimal_separator(separator, sizeof separator);
     char *at = length > 0 ? strstr(buffer, separator) : NULL;
@@ -34,6 +29,16 @@ void dumi_format_number(double value, char *buffer, size_t capacity)
         *at = '.';
         memmove(at + 1, at + length, strlen(at + length) + 1);
     }
+}
+
+void dumi_format_number(double value, char *buffer, size_t capacity)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(buffer, capacity, "%.*g", digits, value);
+        if (!isfinite(value) || strtod(buffer, NULL) == value)
+            break;
+    }
+    put_point(buffer);
 }
 
 dumi_shown dumi_show(double value)
@@ -45,7 +50,12 @@ dumi_shown dumi_show(double value)
 
 dumi_shown dumi_show_short(double value)
 {
-    return dumi_show(nearbyint(1e3 * value) / 1e3);
+    dumi_shown shown;
+    if (!(fabs(value) < 1e15))
+        return dumi_show(value);
+    snprintf(shown.text, sizeof shown.text, "%.3f", value);
+    put_point(shown.text);
+    return shown;
 }
 
 bool dumi_parse_number(const char *text, double *value)

@@ -153,8 +153,8 @@ dum_status dumi_encoder_check_row(const dumi_encoder_model *m, int64_t row, cons
                      "row %lld, column %d is %g, expected a finite number", (long long)row, j,
                      (double)values[j]);
         DUMI_REQUIRE(!images || (values[j] >= 0 && values[j] <= 255), DUM_ERR_ARGUMENT,
-                     "row %lld, column %d is %s, expected a pixel value from 0 to 255", (long long)row, j,
-                     dumi_show((double)values[j]).text);
+                     "row %lld, column %d is %g, expected a pixel value from 0 to 255", (long long)row, j,
+                     (double)values[j]);
     }
     return DUM_OK;
 }

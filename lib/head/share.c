@@ -59,8 +59,8 @@ dum_status dumi_share_begin(const dumi_share *share, const char *alike, double *
     values[PRESENT] = 1;
     DUMI_TRY(add_up(share, values, VALUES, own));
     DUMI_REQUIRE(values[PRESENT] == ranks, DUM_ERR_ARGUMENT,
-                 "options.reduce made %s of a 1 from each of options.ranks = %d ranks, expected their sum",
-                 dumi_show((double)values[PRESENT]).text, share->ranks);
+                 "options.reduce made %g of a 1 from each of options.ranks = %d ranks, expected their sum",
+                 (double)values[PRESENT], share->ranks);
     DUMI_REQUIRE(values[RANK] == ranks * (ranks - 1) / 2, DUM_ERR_ARGUMENT,
                  "options.rank is %d, but those of the %d ranks are not 0 to %d, each once", share->rank,
                  share->ranks, share->ranks - 1);
