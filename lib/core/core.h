@@ -88,6 +88,8 @@ typedef struct {
     char text[32];
 } dumi_shown;
 dumi_shown dumi_show(double value);
+/* To three places behind the point. */
+dumi_shown dumi_show_short(double value);
 /* Parses all of text as a number; false if it is not one. */
 bool dumi_parse_number(const char *text, double *value);
 
@@ -101,6 +103,11 @@ void dumi_free(dum_context *context, void *pointer);
 /* `DUMI_TRY(DUMI_NEW(context, pointer, count))` */
 #define DUMI_NEW(context, pointer, count)                                                                      \
     (((pointer) = dumi_alloc((context), (size_t)(count), sizeof *(pointer))) ? DUM_OK : dumi_status())
+
+/* rows x cols of them; no product that is larger than a size_t gets through. */
+#define DUMI_NEW_ROWS(context, pointer, rows, cols)                                                            \
+    (((pointer) = dumi_alloc((context), (size_t)(rows), (size_t)(cols) * sizeof *(pointer))) ? DUM_OK          \
+                                                                                             : dumi_status())
 
 /* ---- Context ----------------------------------------------------------------------------- */
 

@@ -20,13 +20,8 @@ static size_t decimal_separator(char *separator, size_t capacity)
     return length - 2;
 }
 
-void dumi_format_number(double value, char *buffer, size_t capacity)
+static void put_point(char *buffer)
 {
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(buffer, capacity, "%.*g", digits, value);
-        if (!isfinite(value) || strtod(buffer, NULL) == value)
-            break;
-    }
     char separator[8];
     const size_t length = decimal_separator(separator, sizeof separator);
     char *at = length > 0 ? strstr(buffer, separator) : NULL;
@@ -36,6 +31,16 @@ void dumi_format_number(double value, char *buffer, size_t capacity)
     }
 }
 
+void dumi_format_number(double value, char *buffer, size_t capacity)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(buffer, capacity, "%.*g", digits, value);
+        if (!isfinite(value) || strtod(buffer, NULL) == value)
+            break;
+    }
+    put_point(buffer);
+}
+
 dumi_shown dumi_show(double value)
 {
     dumi_shown shown;
@@ -43,6 +48,16 @@ dumi_shown dumi_show(double value)
         snprintf(shown.text, sizeof shown.text, "%.0f", value);
     else
         dumi_format_number(value, shown.text, sizeof shown.text);
+    return shown;
+}
+
+dumi_shown dumi_show_short(double value)
+{
+    dumi_shown shown;
+    if (!(fabs(value) < 1e15))
+        return dumi_show(value);
+    snprintf(shown.text, sizeof shown.text, "%.3f", value);
+    put_point(shown.text);
     return shown;
 }
 

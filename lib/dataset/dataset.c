@@ -146,8 +146,8 @@ dum_status dum_dataset_read(const dum_dataset *dataset, int64_t first, int64_t c
     dumi_clear_error();
     DUMI_NOT_NULL(dataset);
     DUMI_REQUIRE(first >= 0 && count >= 0 && first <= dataset->rows && count <= dataset->rows - first,
-                 DUM_ERR_SHAPE, "rows %lld to %lld wanted, the dataset has %lld", (long long)first,
-                 (long long)(first + count - 1), (long long)dataset->rows);
+                 DUM_ERR_SHAPE, "first is %lld and count is %lld, the dataset has %lld rows", (long long)first,
+                 (long long)count, (long long)dataset->rows);
     DUMI_REQUIRE(out != NULL || count == 0, DUM_ERR_ARGUMENT, "out is NULL");
     int64_t indices[256];
     for (int64_t done = 0; done < count;) {

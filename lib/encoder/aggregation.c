@@ -50,8 +50,8 @@ static dum_status create(dumi_training *t)
     s->clusters = (int32_t)fmax(1, fmin(wanted, (double)rows));
     s->runs = (int32_t)t->values[DUMI_E_CLUSTERINGS];
     s->background = (int32_t)fmin(t->values[DUMI_E_NEIGHBOURS], (double)rows);
-    DUMI_TRY(allocate(t, s, (size_t)cols));
     DUMI_TRY(dumi_bank_create(t, cols));
+    DUMI_TRY(allocate(t, s, (size_t)cols));
     const size_t count = (size_t)s->runs * (size_t)rows;
     t->kept[1] = (dumi_kept){"clusters", dumi_training_floats(t, count), count};
     t->kept_count = 2;

@@ -5,7 +5,7 @@
 
 #include "encoder/training.h"
 
-/* t->kept[0] is the bank. */
+/* t->kept[0] is the bank. LIMIT for 2^31 rows and more: comes before all else that has a size by rows. */
 dum_status dumi_bank_create(dumi_training *t, int32_t cols);
 static inline float *dumi_bank(const dumi_training *t)
 {

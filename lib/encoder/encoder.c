@@ -217,12 +217,9 @@ dum_status dum_encoder_embed(const dum_encoder *encoder, const float *data, int6
 
 enum { READ_ROWS = 256 };
 
-dum_status dum_encoder_embed_dataset(const dum_encoder *encoder, const dum_dataset *data, float *out)
+dum_status dumi_encoder_embed_watched(const dum_encoder *encoder, const dum_dataset *data,
+                                      const dumi_watch *watch, float *out)
 {
-    dumi_clear_error();
-    DUMI_NOT_NULL(encoder);
-    DUMI_NOT_NULL(data);
-    DUMI_NOT_NULL(out);
     int32_t cols;
     DUMI_TRY(dumi_encoder_measure(encoder, "the data have", data->cols, &cols));
     float *rows;
@@ -230,7 +227,10 @@ dum_status dum_encoder_embed_dataset(const dum_encoder *encoder, const dum_datas
     dum_status status = DUM_OK;
     for (int64_t first = 0; first < data->rows && status == DUM_OK; first += READ_ROWS) {
         const int64_t count = data->rows - first < READ_ROWS ? data->rows - first : READ_ROWS;
-        status = dum_dataset_read(data, first, count, rows);
+        if (watch != NULL)
+            status = watch->ask(watch->user, 0, data->rows);
+        if (status == DUM_OK)
+            status = dum_dataset_read(data, first, count, rows);
         if (status == DUM_OK)
             status = dum_encoder_embed(encoder, rows, count, data->cols, 0, out + first * cols);
         if (status != DUM_OK)
@@ -238,4 +238,13 @@ dum_status dum_encoder_embed_dataset(const dum_encoder *encoder, const dum_datas
     }
     dumi_free(data->context, rows);
     return status;
+}
+
+dum_status dum_encoder_embed_dataset(const dum_encoder *encoder, const dum_dataset *data, float *out)
+{
+    dumi_clear_error();
+    DUMI_NOT_NULL(encoder);
+    DUMI_NOT_NULL(data);
+    DUMI_NOT_NULL(out);
+    return dumi_encoder_embed_watched(encoder, data, NULL, out);
 }

@@ -126,6 +126,9 @@ dum_status dumi_encoder_output(const dum_encoder *encoder, dumi_output *output);
 void dumi_encoder_turn(const dumi_image *shape, int32_t quarters, const float *from, float *to);
 /* The columns of the embedding of `cols` columns, or why there are none. have: whose they are, as "the data have". */
 dum_status dumi_encoder_measure(const dum_encoder *encoder, const char *have, int32_t cols, int32_t *embedding);
+/* dum_encoder_embed_dataset that asks `watch` (NULL: nobody) every few hundred rows, as at step 0. */
+dum_status dumi_encoder_embed_watched(const dum_encoder *encoder, const dum_dataset *data,
+                                      const dumi_watch *watch, float *out);
 
 /* An empty model of the kind and options for rows of `cols`: network, room on the host for parameters, shift and
  * scale. With `classes` there is a layer of logits. FORMAT where the network
@@ -138,7 +141,7 @@ void dumi_encoder_model_destroy(dumi_encoder_model *model);
 dum_status dumi_encoder_model_finish(dumi_encoder_model *model);
 dum_status dumi_encoder_model_embed(const dum_encoder *encoder, const float *data, int64_t rows,
                                     int64_t row_stride, float *out);
-/* x = (row - shift) * scale for one row. */
+/* x = (row - shift) * scale for one row, kept within +-1e15 so that no layer overflows. */
 void dumi_encoder_scale(const dumi_encoder_model *model, const float *row, float *x);
 /* NONFINITE, or ARGUMENT for pixels outside 0 to 255. */
 dum_status dumi_encoder_check_row(const dumi_encoder_model *model, int64_t row, const float *values);

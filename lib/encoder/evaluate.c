@@ -25,7 +25,7 @@ static dum_status load(const dum_encoder *encoder, const char *name, const dum_d
     DUMI_TRY(dumi_labels_check(argument, labels, p->rows, &p->classes));
     snprintf(have, sizeof have, "%s has", name);
     DUMI_TRY(dumi_encoder_measure(encoder, have, data->cols, &p->cols));
-    DUMI_TRY(DUMI_NEW(p->context, p->embeddings, (size_t)p->rows * (size_t)p->cols));
+    DUMI_TRY(DUMI_NEW_ROWS(p->context, p->embeddings, p->rows, p->cols));
     DUMI_TRY(dum_encoder_embed_dataset(encoder, data, p->embeddings));
     for (int64_t at = 0; at < p->rows * p->cols; at++)
         DUMI_REQUIRE(isfinite(p->embeddings[at]), DUM_ERR_NONFINITE,
@@ -36,6 +36,8 @@ static dum_status load(const dum_encoder *encoder, const char *name, const dum_d
 static dum_status load_both(const dum_encoder *encoder, const dum_dataset *train, const int32_t *train_labels,
                             const dum_dataset *test, const int32_t *test_labels, part *a, part *b)
 {
+    DUMI_REQUIRE(test->cols == train->cols, DUM_ERR_SHAPE, "test has %d columns, train has %d", test->cols,
+                 train->cols);
     DUMI_TRY(load(encoder, "train", train, train_labels, a));
     return load(encoder, "test", test, test_labels, b);
 }

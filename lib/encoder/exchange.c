@@ -3,6 +3,7 @@
  * have outputs first (outputs x inputs x height x width), ours last. */
 #include "encoder/encoder.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,7 +275,7 @@ static bool read_numbers(const char *text, int32_t count, float *out)
             return false;
         memcpy(number, text, length);
         number[length] = '\0';
-        if (!dumi_parse_number(number, &value) || !isfinite(value))
+        if (!dumi_parse_number(number, &value) || !(fabs(value) <= (double)FLT_MAX))
             return false;
         out[i] = (float)value;
         text += length + (text[length] == ' ');

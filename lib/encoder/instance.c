@@ -6,6 +6,9 @@
 
 dum_status dumi_bank_create(dumi_training *t, int32_t cols)
 {
+    DUMI_REQUIRE(t->data->rows <= INT32_MAX, DUM_ERR_LIMIT,
+                 "the data have %lld rows, a memory bank holds %d at most", (long long)t->data->rows,
+                 INT32_MAX);
     const size_t count = (size_t)t->data->rows * (size_t)cols;
     t->kept[0] = (dumi_kept){"bank", dumi_training_floats(t, count), count};
     t->kept_count = 1;

@@ -132,11 +132,17 @@ static dum_status embedding_create(const dumi_encoder_model *m, dumi_embedding *
     return status;
 }
 
+/* NaN: so far from the only value that a column had that no float holds the difference. */
+static float within(float x)
+{
+    return x > 1e15f ? 1e15f : x < -1e15f ? -1e15f : isnan(x) ? 0 : x;
+}
+
 void dumi_encoder_scale(const dumi_encoder_model *m, const float *row, float *x)
 {
     for (int32_t at = 0; at < m->cols; at += m->channels)
         for (int32_t j = 0; j < m->channels; j++)
-            x[at + j] = (row[at + j] - m->shift[j]) * m->scale[j];
+            x[at + j] = within((row[at + j] - m->shift[j]) * m->scale[j]);
 }
 
 dum_status dumi_encoder_check_row(const dumi_encoder_model *m, int64_t row, const float *values)

@@ -98,8 +98,8 @@ static dum_status choose(dum_context *context, const sample *s, int32_t neighbou
     }
     const double without = loss(s, s->anchors);
     const bool stay = with < without;
-    dumi_log(context, DUM_LOG_INFO, DUM_LOG_CHOICE, "anchor auto: %s (loss with centres %.3f, without %.3f)",
-             stay ? "centres" : "on", with, without);
+    dumi_log(context, DUM_LOG_INFO, DUM_LOG_CHOICE, "anchor auto: %s (loss with centres %s, without %s)",
+             stay ? "centres" : "on", dumi_show_short(with).text, dumi_show_short(without).text);
     if (!stay) {
         dumi_free(context, c->rows);
         *c = (dumi_centres){0};

@@ -76,10 +76,10 @@ dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const 
     draw(&s, seed, values, shares);
     DUMI_GO(measure(&s, &gauss_plain));
     *whiten = !(white * gauss_plain > plain * gauss_white);
-    dumi_log(
-        context, DUM_LOG_INFO, DUM_LOG_CHOICE,
-        "scaling auto: %s (squared distance of neighbours against Gaussian data: whiten %.3f, zscore %.3f)",
-        *whiten ? "whiten" : "zscore", white / gauss_white, plain / gauss_plain);
+    dumi_log(context, DUM_LOG_INFO, DUM_LOG_CHOICE,
+             "scaling auto: %s (squared distance of neighbours against Gaussian data: whiten %s, zscore %s)",
+             *whiten ? "whiten" : "zscore", dumi_show_short(white / gauss_white).text,
+             dumi_show_short(plain / gauss_plain).text);
 done:
     dumi_free(context, indices);
     dumi_free(context, s.points);

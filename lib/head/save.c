@@ -52,8 +52,10 @@ dum_status dumi_head_parameters(const dumi_head_model *model, float **out)
     dum_status status = DUMI_NEW(context, *out, model->parameter_count);
     if (status == DUM_OK) {
         status = backend->download(stream, *out, model->parameters, model->parameter_count);
-        if (status != DUM_OK)
+        if (status != DUM_OK) {
             dumi_free(context, *out);
+            *out = NULL;
+        }
     }
     backend->stream_destroy(stream);
     return status;

@@ -209,6 +209,9 @@ dum_status dumi_hand_out(dum_context *context, unsigned char *bytes, size_t need
     dum_status status = DUM_OK;
     if (buffer != NULL && capacity >= needed)
         memcpy(buffer, bytes, needed);
+    else if (capacity >= needed)
+        status = dumi_fail(DUM_ERR_ARGUMENT, "buffer is NULL, but capacity is %zu: pass 0 to ask for the size",
+                           capacity);
     else if (buffer != NULL || capacity > 0)
         status = dumi_fail(DUM_ERR_ARGUMENT, "capacity is %zu, the model needs %zu bytes", capacity, needed);
     dumi_free(context, bytes);

@@ -4,6 +4,7 @@
 #include "neighbours/neighbours.h"
 #include "scorer/scorer.h"
 
+#include <float.h>
 #include <math.h>
 
 static const dumi_param norm = {"norm",
@@ -74,17 +75,18 @@ static dum_status read_state(dum_context *context, const dumi_reader *reader, co
 }
 
 /* Variance of the scaled column j, in units of that column's variance in the training rows, from the
- * variances exp(s) of z. Whitening: z = y R with R = V diag(1 / root), so y = z diag(root) V'. */
-static double column_variance(const dumi_head_model *model, const float *s, const float *eigenvalues, int32_t j)
+ * variances exp(s - most) of z. Whitening: z = y R with R = V diag(1 / root), so y = z diag(root) V'. */
+static double column_variance(const dumi_head_model *model, const float *s, double most,
+                              const float *eigenvalues, int32_t j)
 {
     const int32_t d = model->cols;
     const bool diagonal = model->outputs > 1 || d == 1;
     if (model->scaling.rotation == NULL)
-        return exp((double)s[diagonal ? j : 0]);
+        return exp((double)s[diagonal ? j : 0] - most);
     double sum = 0;
     for (int32_t k = 0; k < d; k++) {
         const double back = (double)model->scaling.rotation[(int64_t)j * d + k] * (double)eigenvalues[k];
-        sum += back * back * exp((double)s[diagonal ? k : 0]);
+        sum += back * back * exp((double)s[diagonal ? k : 0] - most);
     }
     return sum;
 }
@@ -158,13 +160,44 @@ static double input_unit(const dumi_scaling *scaling, const float *x, int32_t j)
     return length / scale;
 }
 
-static void normalise(int32_t d, float *share)
+/* False: they have no sum. */
+static bool normalise(int32_t d, float *share)
 {
     double sum = 0;
     for (int32_t j = 0; j < d; j++)
         sum += (double)share[j];
-    for (int32_t j = 0; j < d; j++)
+    for (int32_t j = 0; j < d && isfinite(sum); j++)
         share[j] = sum > 0 ? (float)((double)share[j] / sum) : 1.0f / (float)d;
+    return isfinite(sum);
+}
+
+/* What column j adds to the sum that makes shares; of a diagonal covariance over exp(most). */
+static double part_of(const dumi_head_model *model, const float *x, const float *z, const float *s, double most,
+                      const float *eigenvalues, int32_t j)
+{
+    const double spread = model->scaling.spread[j];
+    if (model->outputs == 1)
+        return anchor_part(model, z, eigenvalues, j);
+    const double relative = spread > 0 ? input_unit(&model->scaling, x, j) / spread : 0;
+    return column_variance(model, s, most, eigenvalues, j) * relative * relative;
+}
+
+/* Of a row so far out that its parts are more than a float holds. */
+static void share_far(const dumi_head_model *model, const float *x, const float *z, const float *s,
+                      const float *eigenvalues, float *share)
+{
+    const int32_t d = model->cols;
+    double most = -INFINITY, largest = 0;
+    for (int32_t j = 0; j < model->outputs; j++)
+        if (model->scaling.rotation != NULL || model->scaling.spread[j] > 0)
+            most = (double)s[j] > most ? (double)s[j] : most;
+    for (int32_t j = 0; j < d; j++) {
+        const double size = fabs(part_of(model, x, z, s, most, eigenvalues, j));
+        largest = size > largest ? size : largest;
+    }
+    for (int32_t j = 0; j < d; j++)
+        share[j] = largest > 0 ? (float)(part_of(model, x, z, s, most, eigenvalues, j) / largest) : 1;
+    normalise(d, share);
 }
 
 static dum_status explain(const double *values, void *state, int64_t row, float *x, float *scratch,
@@ -185,14 +218,15 @@ static dum_status explain(const double *values, void *state, int64_t row, float 
     if (model->anchor)
         from_anchor(model, z);
     for (int32_t j = 0; j < d; j++) {
-        const double variance = column_variance(model, s, eigenvalues, j), unit = input_unit(scaling, x, j);
+        const double variance = column_variance(model, s, 0, eigenvalues, j), unit = input_unit(scaling, x, j);
         const double spread = scaling->spread[j], relative = spread > 0 ? unit / spread : 0;
         share[j] =
             diagonal ? (float)(variance * relative * relative) : (float)anchor_part(model, z, eigenvalues, j);
         if (deviation != NULL)
-            deviation[j] = (float)(sqrt(variance) * unit);
+            deviation[j] = unit > 0 ? (float)fmin(sqrt(variance) * unit, (double)FLT_MAX) : 0;
     }
-    normalise(d, share);
+    if (!normalise(d, share))
+        share_far(model, x, z, s, eigenvalues, share);
     return DUM_OK;
 }
 

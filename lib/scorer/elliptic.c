@@ -45,7 +45,16 @@ typedef struct {
     double *distances, *sorted; /* of the rows looked at */
     const int64_t *among;       /* those rows, ascending; NULL: all */
     int64_t count;
+    int64_t step, steps; /* how far the search is, for the host */
 } search;
+
+static dum_status ask(const void *user, int64_t step, int64_t steps)
+{
+    const search *s = user;
+    (void)step;
+    (void)steps;
+    return dumi_fitting_progress(s->f, s->step, s->steps, 0);
+}
 
 static int64_t row_number(const search *s, int64_t i)
 {
@@ -62,10 +71,11 @@ static void distance_task(void *argument, int64_t task, int32_t worker)
                                                   s->x + (int64_t)worker * d);
 }
 
-static void measure(search *s)
+static dum_status measure(search *s)
 {
-    dumi_parallel(s->f->context, s->f->context->threads, (s->count + TASK_ROWS - 1) / TASK_ROWS,
-                  1.0 * (double)s->count * s->f->cols * s->f->cols, distance_task, s);
+    const dumi_watch watch = {ask, s};
+    return dumi_parallel_watched(s->f->context, s->f->context->threads, (s->count + TASK_ROWS - 1) / TASK_ROWS,
+                                 1.0 * (double)s->count * s->f->cols * s->f->cols, distance_task, s, &watch);
 }
 
 /* The nth smallest (Hoare's selection); destroys the order. */
@@ -113,7 +123,8 @@ static void choose_nearest(search *s, subset *to)
 static dum_status estimate(search *s, subset *from)
 {
     const dumi_fitting *f = s->f;
-    DUMI_TRY(dumi_covariance(f->context, f->rows, from->rows, from->count, f->cols, s->mean, s->root, NULL));
+    const dumi_watch watch = {ask, s};
+    DUMI_TRY(dumi_covariance(f->context, f->rows, from->rows, from->count, f->cols, s->mean, s->root, &watch));
     from->rank = dumi_cholesky_inverse(f->cols, s->root, 1e-10, &from->log_determinant);
     return DUM_OK;
 }
@@ -129,7 +140,7 @@ static dum_status concentrate(search *s, subset *from, subset *to, int32_t steps
     DUMI_TRY(estimate(s, from));
     for (int32_t step = 0; step < steps; step++) {
         const subset before = *to;
-        measure(s);
+        DUMI_TRY(measure(s));
         choose_nearest(s, to);
         DUMI_TRY(estimate(s, to));
         if (step > 0 && to->rank == before.rank && !(to->log_determinant < before.log_determinant - 1e-12))
@@ -181,13 +192,13 @@ typedef struct {
 static dum_status first_stage(search *s, stages *g)
 {
     const int32_t starts = (int32_t)s->f->values[STARTS], each = (starts + g->groups - 1) / g->groups;
+    s->steps = (int64_t)each * g->groups + 1;
     for (int32_t group = 0; group < g->groups; group++) {
         s->count = g->grouped / g->groups;
         s->among = g->members + group * s->count;
         int32_t found = 0;
         for (int32_t start = 0; start < each; start++) {
-            DUMI_TRY(
-                dumi_fitting_progress(s->f, (int64_t)group * each + start, (int64_t)each * g->groups + 1, 0));
+            s->step = (int64_t)group * each + start;
             /* Few rows are seldom contaminated; a random half, in many columns, leads to lower determinants. */
             const int64_t half = half_of(s->f, s->count),
                           few = start % 2 == 0 && s->f->cols + 1 < half ? s->f->cols + 1 : half;
@@ -231,8 +242,9 @@ static dum_status last_stage(search *s, stages *g, subset *out)
     const int32_t most = g->groups > 1 ? LAST : KEPT, tried = g->found < most ? g->found : most;
     *out = (subset){.rows = g->whole};
     subset made = {.rows = g->whole + s->count};
+    s->steps = tried;
     for (int32_t i = 0; i < tried; i++) {
-        DUMI_TRY(dumi_fitting_progress(s->f, i, tried, 0));
+        s->step = i;
         made.count = half_of(s->f, s->count);
         DUMI_TRY(concentrate(s, &g->best[i], &made, MOST_STEPS));
         if (i == 0 || better(&made, out)) {
@@ -256,7 +268,7 @@ static dum_status reweight(search *s, subset *chosen)
 {
     const double d = s->f->cols;
     DUMI_TRY(estimate(s, chosen));
-    measure(s);
+    DUMI_TRY(measure(s));
     memcpy(s->sorted, s->distances, (size_t)s->count * sizeof *s->sorted);
     const double unit = nth_of(s->sorted, s->count, (s->count - 1) / 2) / chi_square(d, 0);
     int64_t count = 0;

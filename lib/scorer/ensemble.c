@@ -90,28 +90,77 @@ static void set_moments(ensemble *e, int32_t i)
     e->deviation[i] = sqrt(square);
 }
 
-static dum_status fit_member(const dumi_fitting *f, const dum_dataset *data, int32_t i, dum_scorer **out)
+/* Where the host is told that the fit is, and whether it has stopped it. */
+typedef struct {
+    const dumi_fitting *f;
+    int32_t done, wanted;
+    dum_status status;
+} position;
+
+static dum_status ask(position *p)
 {
+    if (p->status == DUM_OK)
+        p->status = dumi_fitting_progress(p->f, p->done, p->wanted, 0);
+    return p->status;
+}
+
+/* A member asks by the host's callback, but not when it is done. */
+static int32_t ask_for_member(void *user, const dum_progress *progress)
+{
+    (void)progress;
+    return ask(user) != DUM_OK;
+}
+
+static dum_status stopped(void)
+{
+    return dumi_fail(DUM_CANCELLED, "fit was stopped; the scorer is as it was before");
+}
+
+static dum_status calibrate_member(position *p, dum_scorer *m)
+{
+    const dumi_fitting *f = p->f;
+    const int64_t part = dumi_fitting_part(f);
+    DUMI_TRY(DUMI_NEW(f->context, m->calibration, f->count));
+    m->calibration_count = f->count;
+    for (int64_t first = 0; first < f->count; first += part) {
+        const int64_t count = f->count - first < part ? f->count - first : part;
+        DUMI_TRY(ask(p));
+        DUMI_TRY(dumi_scorer_score_rows(m, f->rows + first * f->cols, count, f->cols, m->calibration + first));
+    }
+    dumi_sort_double(m->calibration, f->count);
+    return DUM_OK;
+}
+
+static dum_status fit_member(position *p, const dum_dataset *data, int32_t i, dum_scorer **out)
+{
+    const dumi_fitting *f = p->f;
     DUMI_TRY(dum_scorer_create(f->context, members[i].name, out));
     double ignored;
     if (dumi_params_get_number(&(*out)->kind->params, (*out)->values, "seed", &ignored) == DUM_OK)
         DUMI_TRY(dum_scorer_set_number(*out, "seed", f->values[SEED]));
-    DUMI_TRY(dum_scorer_fit(*out, data, NULL));
-    return dum_scorer_calibrate(*out, data);
+    dum_fit_options options;
+    DUM_INIT(options);
+    options.progress = ask_for_member;
+    options.progress_user = p;
+    const dum_status status = dum_scorer_fit(*out, data, &options);
+    if (status == DUM_CANCELLED || p->status != DUM_OK)
+        return stopped();
+    return status == DUM_OK ? calibrate_member(p, *out) : status;
 }
 
 static dum_status fit_members(const dumi_fitting *f, const dum_dataset *data, ensemble *e)
 {
-    int32_t wanted = 0, done = 0;
+    position p = {.f = f};
     for (int32_t i = 0; i < MEMBERS; i++)
-        wanted += f->values[WEIGHTS + i] > 0;
-    DUMI_REQUIRE(wanted > 0, DUM_ERR_ARGUMENT, "no kind has a weight, expected one or more above 0");
+        p.wanted += f->values[WEIGHTS + i] > 0;
+    DUMI_REQUIRE(p.wanted > 0, DUM_ERR_ARGUMENT, "no kind has a weight, expected one or more above 0");
     for (int32_t i = 0; i < MEMBERS; i++) {
         if (!(f->values[WEIGHTS + i] > 0))
             continue;
-        DUMI_TRY(dumi_fitting_progress(f, done++, wanted, 0));
-        DUMI_TRY(fit_member(f, data, i, &e->member[i]));
+        DUMI_TRY(ask(&p));
+        DUMI_TRY(fit_member(&p, data, i, &e->member[i]));
         set_moments(e, i);
+        p.done++;
     }
     return DUM_OK;
 }

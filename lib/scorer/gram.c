@@ -96,29 +96,41 @@ static void widen(gram *g, int64_t range, const float *row)
     }
 }
 
-/* Of the rows that are taken for a class; -1: of all. */
-static void find_range(const dumi_fitting *f, gram *g, int64_t range, int64_t class)
+/* Of the rows that are taken for each class; `range` not -1: that of all rows. */
+static dum_status find_range(const dumi_fitting *f, gram *g, int64_t range)
 {
+    enum { ASK_ROWS = 4096 };
     for (int64_t i = 0; i < f->count; i++) {
         const float *row = f->rows + i * f->cols;
-        if (makes_range(f, i) && (class < 0 || predicted(g, row) == class))
-            widen(g, range, row);
+        if (i % ASK_ROWS == 0)
+            DUMI_TRY(dumi_fitting_progress(f, i, f->count, 0));
+        if (makes_range(f, i))
+            widen(g, range < 0 ? predicted(g, row) : range, row);
     }
+    return DUM_OK;
 }
 
 /* A class that no row is taken for gets the ranges of all rows. */
-static void find_ranges(const dumi_fitting *f, gram *g)
+static dum_status find_ranges(const dumi_fitting *f, gram *g)
 {
     const int64_t sums = g->head.sizes[SUMS], classes = g->head.sizes[LOGITS];
+    const size_t bytes = (size_t)sums * sizeof *g->least;
+    int64_t all = -1;
     for (int64_t at = 0; at < classes * sums; at++) {
         g->least[at] = DBL_MAX;
         g->most[at] = -DBL_MAX;
     }
+    DUMI_TRY(find_range(f, g, -1));
     for (int64_t c = 0; c < classes; c++) {
-        find_range(f, g, c, c);
-        if (!(g->least[c * sums] < DBL_MAX))
-            find_range(f, g, c, -1);
+        if (g->least[c * sums] < DBL_MAX)
+            continue;
+        if (all < 0)
+            DUMI_TRY(find_range(f, g, c));
+        all = all < 0 ? c : all;
+        memmove(g->least + c * sums, g->least + all * sums, bytes);
+        memmove(g->most + c * sums, g->most + all * sums, bytes);
     }
+    return DUM_OK;
 }
 
 static void find_expected(const dumi_fitting *f, gram *g)
@@ -162,7 +174,11 @@ static dum_status fit(dumi_fitting *f, void **state)
     g->parts[0] = sizes[SUMS];
     for (int64_t s = 0; s < sizes[STAGES] && f->part_count > 1; s++)
         g->parts[s] = f->parts[s];
-    find_ranges(f, g);
+    const dum_status status = find_ranges(f, g);
+    if (status != DUM_OK) {
+        dumi_state_destroy(g);
+        return status;
+    }
     find_expected(f, g);
     return dumi_state_ready(f->values, g, state);
 }

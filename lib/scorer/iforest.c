@@ -81,6 +81,7 @@ typedef struct {
     int32_t tree;
     int64_t next, directions;
     dumi_rng rng;
+    const dumi_fitting *fitting;
 } grower;
 
 DUMI_CLONES static float project(int64_t cols, const float *restrict direction, const float *restrict row)
@@ -197,6 +198,7 @@ static dum_status grow_trees(grower *g, uint64_t seed)
     forest *f = g->f;
     const int32_t trees = (int32_t)(f->head.sizes[STARTS] - 1);
     for (g->tree = 0; g->tree < trees; g->tree++) {
+        DUMI_TRY(dumi_fitting_progress(g->fitting, g->tree, trees, 0));
         DUMI_TRY(draw(g, seed, g->tree));
         dumi_rng_init(&g->rng, seed, DUMI_RNG_FOREST, (uint32_t)g->tree);
         f->starts[g->tree] = g->next;
@@ -314,14 +316,15 @@ static dum_status iforest_fit(dum_context *context, const double *values, const 
                               const dum_dataset *data, const dum_fit_options *options, void **state)
 {
     (void)old;
-    DUMI_TRY(dumi_rows_check(context, data, options));
-    grower g = {.data = data, .count = data->rows};
+    dumi_fitting f;
+    DUMI_TRY(dumi_rows_check(context, data, options, &f));
+    grower g = {.data = data, .count = data->rows, .fitting = &f};
     return fit_forest(context, values + IFOREST_OWN, &g, data->cols, state);
 }
 
 static dum_status eif_fit(dumi_fitting *f, void **state)
 {
-    grower g = {.all = f->rows, .extended = true, .count = f->count};
+    grower g = {.all = f->rows, .extended = true, .count = f->count, .fitting = f};
     return fit_forest(f->context, f->values + EIF_OWN, &g, f->cols, state);
 }
 

@@ -166,8 +166,11 @@ static void set_waves(const dumi_fitting *f, density *k, double variance)
     for (int64_t i = 0; i < width; i++) {
         dumi_rng rng;
         dumi_rng_init(&rng, (uint64_t)f->values[SEED], DUMI_RNG_FEATURES, (uint32_t)i);
-        for (int32_t j = 0; j < f->cols; j++)
-            k->waves[j * width + i] = (float)(dumi_rng_normal(&rng) / bandwidth / 6.283185307179586);
+        for (int32_t j = 0; j < f->cols; j++) {
+            /* A file must hold finite numbers; no float32 resolves turns of such waves anyway. */
+            const double wave = dumi_rng_normal(&rng) / bandwidth / 6.283185307179586;
+            k->waves[j * width + i] = (float)(wave > 1e38 ? 1e38 : wave < -1e38 ? -1e38 : wave);
+        }
         k->phases[i] = (float)dumi_rng_uniform(&rng);
     }
 }

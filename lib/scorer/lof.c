@@ -75,16 +75,16 @@ static void density_task(void *argument, int64_t row, int32_t worker)
 
 static dum_status find_densities(const dumi_fitting *f, const gathering *g)
 {
-    enum { PART = 1 << 14 };
+    const int64_t part = dumi_fitting_part(f);
     factor *s = g->s;
-    for (int64_t first = 0; first < f->count; first += PART) {
+    for (int64_t first = 0; first < f->count; first += part) {
         DUMI_TRY(dumi_fitting_progress(f, first, f->count, 0));
-        const int64_t count = f->count - first < PART ? f->count - first : PART;
+        const int64_t count = f->count - first < part ? f->count - first : part;
         DUMI_TRY(dumi_neighbours_search_self(s->near.tree, first, count, s->near.k, gather, (void *)g));
     }
-    dumi_parallel(f->context, f->context->threads, f->count, 3.0 * (double)f->count * s->near.k * f->cols,
-                  density_task, (void *)g);
-    return DUM_OK;
+    const dumi_watch watch = dumi_fitting_watch(f);
+    return dumi_parallel_watched(f->context, f->context->threads, f->count,
+                                 3.0 * (double)f->count * s->near.k * f->cols, density_task, (void *)g, &watch);
 }
 
 static dum_status fit(dumi_fitting *f, void **state)

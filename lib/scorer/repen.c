@@ -190,6 +190,13 @@ static void fill_urns(training *t, const double *scores)
     }
 }
 
+/* Before the first step, whatever part of the rows is rated. */
+static dum_status ask(const void *user, int64_t task, int64_t tasks)
+{
+    (void)task;
+    return dumi_fitting_progress(user, 0, tasks, 0);
+}
+
 static dum_status find_candidates(training *t, int64_t each, int64_t samples)
 {
     const dumi_fitting *f = t->f;
@@ -204,8 +211,10 @@ static dum_status find_candidates(training *t, int64_t each, int64_t samples)
         memcpy(r.rows + i * f->cols,
                f->rows + dumi_samples_row(f, (uint64_t)f->values[SEED], each, i) * f->cols,
                (size_t)f->cols * sizeof *r.rows);
-    dumi_parallel(f->context, f->context->threads, (f->count + TASK_ROWS - 1) / TASK_ROWS,
-                  2.0 * (double)(f->count * samples * each) * f->cols, rate_task, &r);
+    const dumi_watch watch = {ask, f};
+    DUMI_GO(dumi_parallel_watched(f->context, f->context->threads, (f->count + TASK_ROWS - 1) / TASK_ROWS,
+                                  2.0 * (double)f->count * (double)(samples * each) * f->cols, rate_task, &r,
+                                  &watch));
     fill_urns(t, r.scores);
 done:
     dumi_free(f->context, r.rows);
@@ -223,14 +232,20 @@ static void keep_samples(const dumi_fitting *f, representation *r, int64_t each)
                   r->rows + i * r->net.head.sizes[WIDTH]);
 }
 
-static dum_status train(training *t, representation *r, int64_t each)
+/* Stopped here, there is nothing to keep yet. */
+static dum_status prepare(training *t, int64_t each)
 {
     const dumi_fitting *f = t->f;
     DUMI_TRY(DUMI_NEW(f->context, t->usual.rows, f->count));
     DUMI_TRY(DUMI_NEW(f->context, t->usual.sums, f->count));
     DUMI_TRY(DUMI_NEW(f->context, t->odd.rows, f->count));
     DUMI_TRY(DUMI_NEW(f->context, t->odd.sums, f->count));
-    DUMI_TRY(find_candidates(t, each, (int64_t)f->values[SAMPLES]));
+    return find_candidates(t, each, (int64_t)f->values[SAMPLES]);
+}
+
+static dum_status train(training *t, representation *r)
+{
+    const dumi_fitting *f = t->f;
     const dumi_net_training how = {.rows = 3 * t->triplets,
                                    .steps = (int64_t)f->values[STEPS],
                                    .rate = f->values[RATE],
@@ -253,10 +268,14 @@ static dum_status fit(dumi_fitting *f, void **state)
     representation *r;
     DUMI_TRY(dumi_net_create(f, &layout, state_sizes, 1, sizes, (void **)&r));
     training t = {.f = f, .triplets = (int32_t)f->values[BATCH], .outputs = sizes[1]};
-    const dum_status status = train(&t, r, each);
+    const dum_status prepared = prepare(&t, each), status = prepared == DUM_OK ? train(&t, r) : prepared;
     void *const parts[] = {t.usual.rows, t.usual.sums, t.odd.rows, t.odd.sums};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         dumi_free(f->context, parts[i]);
+    if (prepared != DUM_OK) {
+        dumi_state_destroy(r);
+        return prepared;
+    }
     if (status == DUM_OK || status == DUM_CANCELLED)
         keep_samples(f, r, each);
     return dumi_net_finish(f, r, status, state);

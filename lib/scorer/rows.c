@@ -31,13 +31,13 @@ static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, floa
     DUMI_REQUIRE(options->checkpoint_path == NULL && options->checkpoint == NULL &&
                      options->resume_from == NULL,
                  DUM_ERR_ARGUMENT, "options of checkpoints are for scorer dum");
-    DUMI_REQUIRE(options->reduce == NULL && options->ranks <= 1, DUM_ERR_ARGUMENT,
+    DUMI_REQUIRE(options->reduce == NULL && options->ranks >= 0 && options->ranks <= 1, DUM_ERR_ARGUMENT,
                  "options.reduce and options.ranks are for heads and scorer dum");
     DUMI_REQUIRE(options->max_seconds >= 0, DUM_ERR_ARGUMENT, "options.max_seconds is %s, expected 0 or more",
                  dumi_show(options->max_seconds).text);
     const int64_t kept = out != NULL || data->rows < READ_ROWS ? data->rows : READ_ROWS;
     float *rows;
-    DUMI_TRY(DUMI_NEW(context, rows, (size_t)kept * (size_t)data->cols));
+    DUMI_TRY(DUMI_NEW_ROWS(context, rows, kept, data->cols));
     dum_status status = DUM_OK;
     for (int64_t first = 0; first < data->rows; first += READ_ROWS) {
         int64_t indices[READ_ROWS];
@@ -59,11 +59,11 @@ done:
     return status;
 }
 
-dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options)
+dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const dum_fit_options *options,
+                           dumi_fitting *out)
 {
-    dumi_fitting f = {.context = context, .options = options};
-    clock_gettime(CLOCK_MONOTONIC, &f.begin);
-    return read_rows(&f, data, NULL);
+    *out = dumi_fitting_begin(context, options);
+    return read_rows(out, data, NULL);
 }
 
 #define SCALING_PARAM(preset)                                                                                  \
@@ -202,13 +202,24 @@ done:
     return status;
 }
 
+dumi_fitting dumi_fitting_begin(dum_context *context, const dum_fit_options *options)
+{
+    dumi_fitting f = {.context = context, .options = options};
+    clock_gettime(CLOCK_MONOTONIC, &f.begin);
+    return f;
+}
+
+double dumi_fitting_seconds(const dumi_fitting *f)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - f->begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - f->begin.tv_nsec);
+}
+
 dum_status dumi_fitting_progress(const dumi_fitting *f, int64_t step, int64_t steps, double loss)
 {
     const dum_fit_options *options = f->options;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const double seconds =
-        (double)(now.tv_sec - f->begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - f->begin.tv_nsec);
+    const double seconds = dumi_fitting_seconds(f);
     const dum_progress progress = {.struct_size = sizeof progress,
                                    .step = step,
                                    .steps = steps,
@@ -230,6 +241,13 @@ static dum_status ask(const void *user, int64_t step, int64_t steps)
 dumi_watch dumi_fitting_watch(const dumi_fitting *f)
 {
     return (dumi_watch){ask, f};
+}
+
+int64_t dumi_fitting_part(const dumi_fitting *f)
+{
+    enum { LEAST = 96, MOST = 1 << 14 }; /* of a thread: fewer make no block of the search */
+    const double each = 1e9 / ((double)f->count * (f->cols + 10.0));
+    return f->context->threads * (each < LEAST ? LEAST : each > MOST ? MOST : (int64_t)each);
 }
 
 typedef struct {

@@ -2,6 +2,8 @@
  * The handle that all kinds share. */
 #include "scorer/rows.h"
 
+#include <math.h>
+
 /* The registry: a new kind is one line here and one file. */
 static const dumi_scorer_kind *const kinds[] = {
     &dumi_scorer_dum,      &dumi_scorer_abod,     &dumi_scorer_autoencoder, &dumi_scorer_copod,
@@ -240,7 +242,7 @@ static dum_status warn_if_constant(const dum_scorer *scorer, const dum_dataset *
     double scores[ROWS];
     float *rows;
     for (int32_t i = 0; i < count; i++)
-        indices[i] = data->rows * i / count;
+        indices[i] = data->rows / count * i + data->rows % count * i / count;
     DUMI_TRY(DUMI_NEW(scorer->context, rows, (size_t)count * (size_t)data->cols));
     dum_status status;
     DUMI_GO(dumi_dataset_gather(data, indices, count, rows));
@@ -354,12 +356,14 @@ static dum_status check_output(const dum_scorer *scorer, dumi_output *output)
                      names[output->kind], scorer->kind->name, list);
 }
 
-static dum_status embed_all(const dum_scorer *scorer, const dum_dataset *data, float **rows, dum_dataset **out)
+static dum_status embed_all(const dum_scorer *scorer, const dum_dataset *data, const dumi_fitting *f,
+                            float **rows, dum_dataset **out)
 {
+    const dumi_watch watch = dumi_fitting_watch(f);
     int32_t cols;
     DUMI_TRY(dumi_encoder_measure(scorer->encoder, "the data have", data->cols, &cols));
-    DUMI_TRY(DUMI_NEW(scorer->context, *rows, (size_t)data->rows * (size_t)cols));
-    DUMI_TRY(dum_encoder_embed_dataset(scorer->encoder, data, *rows));
+    DUMI_TRY(DUMI_NEW_ROWS(scorer->context, *rows, data->rows, cols));
+    DUMI_TRY(dumi_encoder_embed_watched(scorer->encoder, data, &watch, *rows));
     return dum_dataset_from_memory(scorer->context, *rows, data->rows, cols, 0, out);
 }
 
@@ -371,14 +375,17 @@ static dum_status fit_embedded(dum_scorer *made, const dum_scorer *old, const du
     dum_dataset *embedded = NULL, *pairs = NULL;
     dum_fit_options own = *options;
     dum_encoder *encoder = made->encoder;
+    const dumi_fitting f = dumi_fitting_begin(made->context, options);
     dumi_output output;
     dum_status status;
     DUMI_GO(check_output(made, &output));
-    DUMI_GO(embed_all(made, data, &rows, &embedded));
+    DUMI_GO(embed_all(made, data, &f, &rows, &embedded));
     if (options->pairs != NULL) {
-        DUMI_GO(embed_all(made, options->pairs, &pair_rows, &pairs));
+        DUMI_GO(embed_all(made, options->pairs, &f, &pair_rows, &pairs));
         own.pairs = pairs;
     }
+    if (options->max_seconds > 0) /* what is left of them */
+        own.max_seconds = fmax(options->max_seconds - dumi_fitting_seconds(&f), 1e-9);
     made->encoder = NULL;
     status = fit_new(made, old, embedded, output.count > 0 ? &output : NULL, &own);
     made->encoder = encoder;

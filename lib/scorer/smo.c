@@ -413,7 +413,9 @@ static dum_status train(solver *s)
         DUMI_TRY(improve(s, &moved));
         step++;
     }
-    return dumi_fitting_progress(s->f, step, step, gap_of(s));
+    /* Where it begins with the solution there was no step, but hosts divide by how many there are. */
+    const int64_t all = step > 0 ? step : 1;
+    return dumi_fitting_progress(s->f, all, all, gap_of(s));
 }
 
 dum_status dumi_smo(dumi_fitting *f, const dumi_smo_options *options, const dumi_panels *rows, double *alpha,

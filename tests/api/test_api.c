@@ -338,6 +338,9 @@ START_TEST(datasets)
         ck_ok(dum_dataset_read(data, 7, 2, row));
         ck_assert_mem_eq(row, rows + 7 * COLS, sizeof row);
         ck_fails(dum_dataset_read(data, ROWS - 1, 2, row), DUM_ERR_SHAPE, "the dataset has 300");
+        ck_fails(dum_dataset_read(data, INT64_MAX, INT64_MAX, row), DUM_ERR_SHAPE,
+                 "count is 9223372036854775807");
+        ck_fails(dum_dataset_read(data, INT64_MIN, 0, row), DUM_ERR_SHAPE, "first is -9223372036854775808");
         dum_scorer_destroy(again);
         dum_dataset_destroy(data);
     }
@@ -737,6 +740,7 @@ START_TEST(heads)
     unsigned char small[10];
     ck_ok(dum_head_save_memory(head, NULL, 0, &size));
     ck_fails(dum_head_save_memory(head, small, sizeof small, &size), DUM_ERR_ARGUMENT, "capacity is 10");
+    ck_fails(dum_head_save_memory(head, NULL, size, &size), DUM_ERR_ARGUMENT, "buffer is NULL");
     unsigned char *bytes = malloc(size);
     ck_ok(dum_head_save_memory(head, bytes, size, &size));
     ck_ok(dum_head_load_memory(context, bytes, size, &loaded));
@@ -1138,6 +1142,24 @@ START_TEST(explanations)
         if (variant % 2 == 0) /* a diagonal head learns where variance is, which need not be there */
             ck_assert_int_eq(largest, 3);
         ck_ok(dum_scorer_explain(scorer, row, 1, COLS, 0, share, NULL));
+        dum_scorer_destroy(scorer);
+    }
+    /* So far out that no float holds the variances. */
+    for (int variant = 0; variant < 8; variant++) {
+        dum_scorer *scorer = new_scorer(context, 20);
+        ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[variant / 2]));
+        ck_ok(dum_scorer_set_text(scorer, "covariance", variant % 2 ? "diagonal" : "circular"));
+        ck_ok(dum_scorer_set_text(scorer, "bound", "none"));
+        ck_ok(dum_scorer_fit(scorer, data, NULL));
+        float share[COLS], deviation[COLS], row[COLS], sum = 0;
+        for (int j = 0; j < COLS; j++)
+            row[j] = j % 2 ? -3e38f : 1e38f;
+        ck_ok(dum_scorer_explain(scorer, row, 1, COLS, 0, share, deviation));
+        for (int j = 0; j < COLS; j++) {
+            sum += share[j];
+            ck_assert(isfinite(deviation[j]));
+        }
+        ck_assert_float_eq_tol(sum, 1, 1e-5f);
         dum_scorer_destroy(scorer);
     }
     dum_scorer *scorer = new_scorer(context, 3);

@@ -164,10 +164,11 @@ START_TEST(bad_input)
         ck_fails(dum_scorer_score(scorer, data, ROWS, COLS, 0, scores), DUM_ERR_NONFINITE, "row 5, column 2");
         dum_scorer_destroy(scorer);
     }
-    /* Constant and duplicate columns; one row over and over; values at the ends of float. */
-    for (int what = 0; what < 3; what++) {
+    /* Constant and duplicate columns; one row over and over; values at the ends of float. Files of them load, too. */
+    for (int what = 0; what < 4; what++) {
         for (int i = 0; i < ROWS * COLS; i++)
             data[i] = what == 1            ? 2
+                      : what == 3          ? rows[i] * 1e-40f
                       : i % COLS == 0      ? 7
                       : what == 2 && i % 2 ? rows[i] * 1e36f
                       : i % COLS == 2      ? rows[i - 1]
@@ -181,6 +182,12 @@ START_TEST(bad_input)
         ck_assert(isfinite(score));
         for (int i = 0; i < ROWS; i++)
             ck_assert(isfinite(scores[i]));
+        size_t size;
+        unsigned char *bytes = save(scorer, &size);
+        dum_scorer *loaded;
+        ck_ok(dum_scorer_load_memory(context, bytes, size, &loaded));
+        free(bytes);
+        dum_scorer_destroy(loaded);
         dum_scorer_destroy(scorer);
     }
     for (int64_t n = 1; n <= 3; n++)
@@ -282,9 +289,39 @@ static int32_t stop_then(void *user, const dum_progress *progress)
 {
     stopping *s = user;
     ck_assert_int_ge(progress->step, 0);
+    ck_assert_int_ge(progress->steps, 1);
     ck_assert_int_le(progress->step, progress->steps);
     return ++s->calls == s->stop_at;
 }
+
+static int32_t stop_at_step(void *user, const dum_progress *progress)
+{
+    (void)user;
+    return progress->step > 0;
+}
+
+/* Kinds that are trained in steps are fitted as far as they got once they have made one. */
+START_TEST(first_steps)
+{
+    make_rows();
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_scorer *scorer = make_scorer(context, _i);
+    dum_dataset *dataset;
+    dum_fit_options options = classes_for(scorer);
+    options.progress = stop_at_step;
+    ck_ok(dum_dataset_from_memory(context, rows, ROWS, COLS, 0, &dataset));
+    const dum_status status = dum_scorer_fit(scorer, dataset, &options);
+    if (is(_i, "dum") || is(_i, "autoencoder") || is(_i, "deepsvdd") || is(_i, "repen")) {
+        ck_assert_int_eq(status, DUM_CANCELLED);
+        ck_assert_int_eq(dum_scorer_cols(scorer), COLS);
+    } else {
+        ck_assert_int_eq(dum_scorer_cols(scorer), status == DUM_OK ? COLS : 0);
+    }
+    dum_dataset_destroy(dataset);
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+}
+END_TEST
 
 /* Every kind asks; wherever it is told to stop, there is no leak, and what was fitted before still scores. */
 START_TEST(stopped_fits)
@@ -309,6 +346,12 @@ START_TEST(stopped_fits)
     dum_status status = dum_scorer_fit(scorer, dataset, &options);
     ck_assert_int_eq(status, DUM_CANCELLED);
     ck_assert_int_eq(s.calls, 1);
+    const double wrong[] = {-1, NAN};
+    for (int i = 0; i < 2; i++) {
+        options.max_seconds = wrong[i];
+        ck_fails(dum_scorer_fit(scorer, dataset, &options), DUM_ERR_ARGUMENT, "options.max_seconds is ");
+    }
+    options.max_seconds = 0;
     s = (stopping){0, 0};
     ck_ok(dum_scorer_fit(scorer, dataset, &options));
     const int asked = s.calls;
@@ -322,9 +365,135 @@ START_TEST(stopped_fits)
             ck_assert_mem_eq(scores, before, sizeof before);
     }
     dum_dataset_destroy(dataset);
+    /* Rows that are all alike leave nothing to be done. */
+    static const float alike[ROWS * COLS];
+    s = (stopping){0, 0};
+    ck_ok(dum_dataset_from_memory(context, alike, ROWS, COLS, 0, &dataset));
+    ck_ok(dum_scorer_fit(scorer, dataset, &options));
+    ck_assert_int_ge(s.calls, 1);
+    dum_dataset_destroy(dataset);
     dum_scorer_destroy(scorer);
     dum_context_destroy(context);
     ck_assert_int_eq(counter.live, 0);
+}
+END_TEST
+
+/* Not only while the rows are read, and before a member or a stage begins. */
+static const struct {
+    const char *kind, *without;
+    int64_t rows;
+    int least;
+} asking[] = {{"iforest", NULL, ROWS, 12},       {"eif", NULL, ROWS, 40},   {"lof", NULL, 20000, 7},
+              {"elliptic", NULL, ROWS, 40},      {"repen", NULL, ROWS, 23}, {"ensemble", "knn", ROWS, 100},
+              {"ensemble", "iforest", 40000, 9}, {"gram", NULL, ROWS, 2}};
+
+START_TEST(long_fits_ask)
+{
+    const int64_t count = asking[_i].rows;
+    int kind = 0;
+    while (!is(kind, asking[_i].kind))
+        kind++;
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_scorer *scorer = make_scorer(context, kind);
+    dum_dataset *dataset;
+    dum_fit_options options;
+    stopping s = {0, 0};
+    DUM_INIT(options);
+    options.progress = stop_then;
+    options.progress_user = &s;
+    if (asking[_i].without != NULL) {
+        ck_ok(dum_scorer_set_number(scorer, "ecod", 0));
+        ck_ok(dum_scorer_set_number(scorer, asking[_i].without, 0));
+    }
+    dumi_rng rng;
+    dumi_rng_init(&rng, 59, 99, 0);
+    float *many = malloc((size_t)count * COLS * sizeof *many);
+    for (int64_t i = 0; i < count * COLS; i++)
+        many[i] = (float)dumi_rng_normal(&rng);
+    ck_ok(dum_dataset_from_memory(context, many, count, COLS, 0, &dataset));
+    ck_ok(dum_scorer_fit(scorer, dataset, &options));
+    ck_assert_int_ge(s.calls, asking[_i].least);
+    s = (stopping){0, asking[_i].least - 1};
+    ck_assert_int_eq(dum_scorer_fit(scorer, dataset, &options), DUM_CANCELLED);
+    ck_assert_int_eq(s.calls, asking[_i].least - 1);
+    dum_dataset_destroy(dataset);
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+    free(many);
+}
+END_TEST
+
+enum { ENDLESS_SHIFT = 62 };
+
+/* Rows without end, until it is asked for the thousandth time. */
+static int32_t read_endless(void *user, const int64_t *indices, int64_t count, float *out)
+{
+    int *calls = user;
+    for (int64_t i = 0; i < count; i++) {
+        ck_assert(indices[i] >= 0 && indices[i] < (int64_t)1 << ENDLESS_SHIFT);
+        memcpy(out + i * COLS, rows + indices[i] % ROWS * COLS, COLS * sizeof *out);
+    }
+    return ++*calls == 1000;
+}
+
+static int32_t embed_same(void *user, const float *data, int64_t count, int32_t cols, int64_t stride,
+                          float *out)
+{
+    (void)user;
+    for (int64_t i = 0; i < count; i++)
+        memcpy(out + i * cols, data + i * stride, (size_t)cols * sizeof *out);
+    return 0;
+}
+
+/* So many that rows times columns is 0 in 64 bits: an error of kinds that hold them, with an encoder below, too. */
+START_TEST(more_rows_than_memory)
+{
+    make_rows();
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_dataset *dataset;
+    dum_encoder *encoder;
+    int calls = 0;
+    const bool streams = is(_i, "dum") || is(_i, "iforest");
+    ck_ok(dum_encoder_from_callback(context, COLS, COLS, embed_same, NULL, &encoder));
+    ck_ok(
+        dum_dataset_from_callback(context, (int64_t)1 << ENDLESS_SHIFT, COLS, read_endless, &calls, &dataset));
+    for (int embedded = 0; embedded < 2; embedded++) {
+        dum_scorer *scorer = make_scorer(context, _i);
+        if (embedded)
+            ck_ok(dum_scorer_set_encoder(scorer, encoder));
+        calls = 0;
+        ck_assert_int_eq(dum_scorer_fit(scorer, dataset, NULL),
+                         streams && !embedded ? DUM_ERR_CALLBACK : DUM_ERR_NOMEM);
+        ck_assert_int_eq(dum_scorer_cols(scorer), 0);
+        dum_scorer_destroy(scorer);
+    }
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(dataset);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* A head that is trained further reads a sample of them only. */
+START_TEST(endless_rows)
+{
+    make_rows();
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_dataset *dataset;
+    dum_scorer *scorer;
+    dum_fit_options options;
+    int calls = 0;
+    DUM_INIT(options);
+    options.warm_start = 1;
+    ck_ok(dum_scorer_create(context, "dum", &scorer));
+    ck_ok(dum_scorer_set_number(scorer, "steps", 10));
+    ck_ok(dum_scorer_set_number(scorer, "reservoir", 100));
+    ck_ok(
+        dum_dataset_from_callback(context, (int64_t)1 << ENDLESS_SHIFT, COLS, read_endless, &calls, &dataset));
+    ck_ok(fit(context, scorer, rows, ROWS, COLS));
+    ck_ok(dum_scorer_fit(scorer, dataset, &options));
+    dum_scorer_destroy(scorer);
+    dum_dataset_destroy(dataset);
+    dum_context_destroy(context);
 }
 END_TEST
 
@@ -358,7 +527,11 @@ int main(void)
     tcase_add_loop_test(cases, bad_input, 0, kinds);
     tcase_add_loop_test(cases, shares_and_thresholds, 0, kinds);
     tcase_add_loop_test(cases, stopped_fits, 0, kinds);
+    tcase_add_loop_test(cases, first_steps, 0, kinds);
     tcase_add_loop_test(cases, failing_allocations, 0, kinds);
+    tcase_add_loop_test(cases, long_fits_ask, 0, sizeof asking / sizeof asking[0]);
+    tcase_add_loop_test(cases, more_rows_than_memory, 0, kinds);
+    tcase_add_test(cases, endless_rows);
     tcase_add_test(cases, ensembles_take_every_kind);
     suite_add_tcase(suite, cases);
     return run_suite(suite);

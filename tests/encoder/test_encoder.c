@@ -385,6 +385,46 @@ START_TEST(callbacks_embed)
 }
 END_TEST
 
+static int32_t stop_reading(void *user, const dum_progress *progress)
+{
+    int *left = user;
+    ck_assert_int_eq(progress->step, 0);
+    return --*left == 0;
+}
+
+/* A scorer's fit asks while the encoder below it embeds, which may take longer than all else. */
+START_TEST(embedding_can_be_stopped)
+{
+    enum { MANY = 1000 };
+    dum_context *context = open_context(1);
+    dum_encoder *encoder;
+    dum_dataset *data;
+    dum_fit_options options;
+    float *many = calloc(MANY * TABLE_COLS, sizeof *many);
+    int calls = 1000, left = 3;
+    DUM_INIT(options);
+    options.progress = stop_reading;
+    options.progress_user = &left;
+    ck_ok(dum_encoder_from_callback(context, TABLE_COLS, 3, sum_thirds, &calls, &encoder));
+    ck_ok(dum_dataset_from_memory(context, many, MANY, TABLE_COLS, 0, &data));
+    dum_scorer *scorer = scorer_on(context, encoder, "knn");
+    ck_fails(dum_scorer_fit(scorer, data, &options), DUM_CANCELLED, "as it was before");
+    ck_assert_int_eq(calls, 998); /* of 256 rows each */
+    options.progress = NULL;
+    options.max_seconds = 1e-9;
+    ck_fails(dum_scorer_fit(scorer, data, &options), DUM_CANCELLED, "as it was before");
+    ck_assert_int_eq(calls, 998);
+    options.max_seconds = 1000;
+    ck_ok(dum_scorer_fit(scorer, data, &options));
+    ck_assert_int_eq(calls, 994);
+    dum_scorer_destroy(scorer);
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+    free(many);
+}
+END_TEST
+
 /* What comes out of an encoder may be set while a scorer stands on it: the scorer goes on as before. */
 START_TEST(scorers_keep_the_output)
 {
@@ -557,6 +597,100 @@ START_TEST(bad_input_is_named)
 }
 END_TEST
 
+/* Identity takes any number of columns, but both sets must have one. */
+START_TEST(sets_must_be_alike)
+{
+    dum_context *context = open_context(1);
+    dum_encoder *encoder;
+    dum_dataset *wide, *narrow;
+    double reached = -1;
+    ck_ok(dum_encoder_create(context, "identity", &encoder));
+    ck_ok(dum_dataset_from_memory(context, images, 20, PIXELS, 0, &wide));
+    ck_ok(dum_dataset_from_memory(context, table, 20, TABLE_COLS, 0, &narrow));
+    ck_fails(dum_encoder_knn_accuracy(encoder, wide, labels, narrow, labels, 5, &reached), DUM_ERR_SHAPE,
+             "test has 12 columns, train has 192");
+    ck_fails(dum_encoder_linear_accuracy(encoder, narrow, labels, wide, labels, &reached), DUM_ERR_SHAPE,
+             "test has 192 columns, train has 12");
+    ck_assert(reached == -1);
+    ck_ok(dum_encoder_knn_accuracy(encoder, narrow, labels, narrow, labels, 5, &reached));
+    dum_dataset_destroy(wide);
+    dum_dataset_destroy(narrow);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* Whatever finite row comes, a table's encoder makes something of it, and so do scorers. */
+START_TEST(far_rows)
+{
+    enum { FAR = 5, WIDTH = 16 };
+    static const float sizes[FAR] = {1e20f, 1e37f, 1e38f, 2e38f, 3e38f};
+    dum_context *context = open_context(1);
+    dum_encoder *encoder;
+    dum_dataset *data;
+    float far[FAR * TABLE_COLS], out[FAR * WIDTH];
+    double scores[FAR];
+    for (int i = 0; i < FAR * TABLE_COLS; i++)
+        far[i] = i % 2 ? sizes[i / TABLE_COLS] : -sizes[i / TABLE_COLS];
+    ck_ok(dum_encoder_create(context, "mlp", &encoder));
+    ck_ok(dum_encoder_set_number(encoder, "steps", 5));
+    ck_ok(dum_encoder_set_number(encoder, "embedding", WIDTH));
+    ck_ok(dum_dataset_from_memory(context, table, ROWS, TABLE_COLS, 0, &data));
+    ck_ok(dum_encoder_fit(encoder, data, NULL));
+    ck_ok(dum_encoder_embed(encoder, far, FAR, TABLE_COLS, 0, out));
+    for (int i = 0; i < FAR * WIDTH; i++)
+        ck_assert_msg(isfinite(out[i]), "%g: %g", (double)sizes[i / WIDTH], (double)out[i]);
+    dum_scorer *scorer = scorer_on(context, encoder, "knn");
+    ck_ok(dum_scorer_fit(scorer, data, NULL));
+    ck_ok(dum_scorer_score(scorer, far, FAR, TABLE_COLS, 0, scores));
+    for (int i = 0; i < FAR; i++)
+        ck_assert(isfinite(scores[i]) && scores[i] > 1e9);
+    dum_scorer_destroy(scorer);
+    dum_encoder_destroy(encoder);
+    dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
+static int32_t read_constant(void *user, const int64_t *indices, int64_t count, float *out)
+{
+    (void)user;
+    (void)indices;
+    for (int64_t i = 0; i < count * TABLE_COLS; i++)
+        out[i] = (float)(i % 7);
+    return 0;
+}
+
+/* So many that rows times columns of the projection is 0 in 64 bits. */
+START_TEST(too_many_rows_for_a_bank)
+{
+    static const char *const banks[] = {"instance", "local-aggregation"};
+    dum_context *context = open_context(1);
+    dum_encoder *encoder;
+    dum_dataset *data, *endless;
+    dum_fit_options options;
+    float before[8], after[8];
+    DUM_INIT(options);
+    options.warm_start = 1;
+    ck_ok(dum_encoder_create(context, "mlp", &encoder));
+    ck_ok(dum_encoder_set_number(encoder, "steps", 2));
+    ck_ok(dum_encoder_set_number(encoder, "projection", 4));
+    ck_ok(dum_encoder_set_number(encoder, "embedding", 8));
+    ck_ok(dum_encoder_set_text(encoder, "objective", banks[_i]));
+    ck_ok(dum_dataset_from_memory(context, table, ROWS, TABLE_COLS, 0, &data));
+    ck_ok(dum_dataset_from_callback(context, (int64_t)1 << 62, TABLE_COLS, read_constant, NULL, &endless));
+    ck_ok(dum_encoder_fit(encoder, data, NULL));
+    ck_ok(dum_encoder_embed(encoder, table, 1, TABLE_COLS, 0, before));
+    ck_fails(dum_encoder_fit(encoder, endless, &options), DUM_ERR_LIMIT, "4611686018427387904 rows");
+    ck_ok(dum_encoder_embed(encoder, table, 1, TABLE_COLS, 0, after));
+    ck_assert_mem_eq(before, after, sizeof before);
+    dum_dataset_destroy(data);
+    dum_dataset_destroy(endless);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* ---- Memory ------------------------------------------------------------------------------- */
 
 /* One epoch, an embedding and a file, with the allocation numbered `left` failing. */
@@ -630,10 +764,14 @@ int main(void)
     tcase_add_test(cases, files_hold_encoders);
     tcase_add_test(cases, scorers_stand_on_encoders);
     tcase_add_test(cases, callbacks_embed);
+    tcase_add_test(cases, embedding_can_be_stopped);
     tcase_add_test(cases, scorers_keep_the_output);
     tcase_add_test(cases, messages_name_the_row);
     tcase_add_test(cases, uncertainty_can_be_learnt_afterwards);
     tcase_add_test(cases, bad_input_is_named);
+    tcase_add_test(cases, sets_must_be_alike);
+    tcase_add_test(cases, far_rows);
+    tcase_add_loop_test(cases, too_many_rows_for_a_bank, 0, 2);
     tcase_add_loop_test(cases, allocations_fail, 0, OBJECTIVES);
     suite_add_tcase(suite, cases);
     return run_suite(suite);

@@ -296,6 +296,33 @@ START_TEST(files_that_do_not_fit)
 }
 END_TEST
 
+/* A normalisation that no float holds is none: torchvision's takes its place. */
+START_TEST(normalisation_out_of_range)
+{
+    dum_context *context = open_context();
+    dum_encoder *encoder = make(context, 18);
+    static float out[512], again[512];
+    static const char key[] = "dum.encoder.scale\":\"";
+    unsigned char *bytes;
+    size_t size;
+    write_file(context, 18, &(variant){.prefix = ""});
+    ck_ok(dum_encoder_import(encoder, path, "torchvision"));
+    ck_ok(dum_encoder_embed(encoder, images, 1, PIXELS, 0, out));
+    ck_ok(dum_encoder_export(encoder, other));
+    ck_ok(dumi_file_read(context, other, UINT64_MAX, &bytes, &size));
+    size_t at = 0;
+    while (memcmp(bytes + at, key, sizeof key - 1) != 0)
+        ck_assert_uint_lt(++at, 4096);
+    memcpy(bytes + at + sizeof key - 1, "9e88 ", 5);
+    ck_ok(dumi_save_bytes(context, other, bytes, size));
+    ck_ok(dum_encoder_import(encoder, other, "torchvision"));
+    ck_ok(dum_encoder_embed(encoder, images, 1, PIXELS, 0, again));
+    ck_assert_mem_eq(out, again, sizeof out);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* Half precision: bytes as another program writes them, in its own order, with a gap. */
 START_TEST(half_precision_is_widened)
 {
@@ -335,6 +362,7 @@ int main(void)
     tcase_add_loop_test(cases, outputs_are_torchvisions, 0, 3);
     tcase_add_test(cases, second_simclr);
     tcase_add_test(cases, files_that_do_not_fit);
+    tcase_add_test(cases, normalisation_out_of_range);
     tcase_add_test(cases, half_precision_is_widened);
     suite_add_tcase(suite, cases);
     return run_suite(suite);

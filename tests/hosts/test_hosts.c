@@ -238,6 +238,16 @@ static void on_signal(int number)
     (void)number;
 }
 
+/* No number with a comma. */
+static void check_line(void *user, int32_t level, int32_t code, const char *line)
+{
+    int *lines = user;
+    (void)level;
+    ++*lines;
+    for (const char *at = line; (at = strchr(at, ',')) != NULL; at++)
+        ck_assert_msg(at[1] == ' ', "code %d: %s", (int)code, line);
+}
+
 START_TEST(host_settings_stay)
 {
     struct sigaction action = {.sa_handler = on_signal}, found;
@@ -252,8 +262,16 @@ START_TEST(host_settings_stay)
         name = setlocale(LC_ALL, "C.UTF-8");
     char before[64];
     snprintf(before, sizeof before, "%s", name != NULL ? name : "C");
-    dum_context *context = new_context(2);
+    dum_context_options options;
+    int lines = 0;
+    DUM_INIT(options);
+    options.threads = 2;
+    options.log = check_line;
+    options.log_user = &lines;
+    dum_context *context;
+    ck_ok(dum_context_create(&options, &context));
     dum_scorer *scorer = prepare(context);
+    ck_assert_int_ge(lines, 2); /* which scaling and which anchor */
     size_t size;
     ck_ok(dum_scorer_save_memory(scorer, NULL, 0, &size));
     char *bytes = malloc(size + 1);
