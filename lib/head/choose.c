@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Scaling auto: z-scores, or whitened z-scores?
+ * Scaling auto: z-scores, or whitened; and if whitened, from z-scores, or from the columns' own units?
  *
  * Whitening makes small directions as large as others. That is right where they carry what is rare, and wrong where they are
  * noise that hides who is near whom. Which of the two it is can be seen without labels: in both scalings a sample's k nearest
@@ -7,6 +7,7 @@
  * but their covariance. The scaling in which the neighbours are nearer, against that, shows more. */
 #include "dataset/dataset.h"
 #include "head/head.h"
+#include "linear/linear.h"
 #include "neighbours/neighbours.h"
 
 #include <math.h>
@@ -84,5 +85,145 @@ done:
     dumi_free(context, indices);
     dumi_free(context, s.points);
     dumi_free(context, s.squares);
+    return status;
+}
+
+/* ---- Of two whitenings ------------------------------------------------------------------------
+ *
+ * Shrinking (Ledoit & Wolf 2004) pulls all directions towards one variance. Where columns have one unit, as the outputs of a
+ * network, one that hardly varies is noise, and is held small; z-scores make it as large as all others. Where units differ
+ * it is the other way round. Both are Gaussian models of the same rows: the one under which rows that were held out are
+ * more likely is right. */
+
+enum { MOST_FITTED = 2048, MOST_HELD_OUT = 512 };
+
+typedef struct {
+    dum_context *context;
+    int32_t cols, rows, held; /* columns that vary among the fitted rows; rows fitted on, then rows held out */
+    float *points, *scaled;
+    double *mean, *covariance, *off;
+    double *own, *zscore; /* what columns are multiplied with */
+} trial;
+
+/* The first `rows` in a random order are fitted on: `points` come in the order of the data. */
+static void part(trial *t, int32_t cols, uint64_t seed)
+{
+    const uint64_t all = (uint64_t)t->rows + (uint64_t)t->held;
+    for (uint64_t i = 0; i < all; i++)
+        memcpy(t->scaled + (int64_t)i * cols,
+               t->points + (int64_t)dumi_permute(all, i, seed, DUMI_RNG_STRUCTURE, 1) * cols,
+               (size_t)cols * sizeof *t->points);
+}
+
+/* Keeps the columns that vary among the fitted rows, and sets both scales. */
+static void keep_columns(trial *t, int32_t cols, const double *spread)
+{
+    double mean_square = 0;
+    for (int32_t j = 0; j < cols; j++)
+        mean_square += spread[j] * spread[j] / cols;
+    t->cols = 0;
+    for (int32_t j = 0; j < cols; j++) {
+        double mean = 0, square = 0;
+        for (int64_t i = 0; i < t->rows; i++)
+            mean += (double)t->scaled[i * cols + j] / t->rows;
+        for (int64_t i = 0; i < t->rows; i++) {
+            const double off = (double)t->scaled[i * cols + j] - mean;
+            square += off * off / t->rows;
+        }
+        if (!(square > 1e-12) || !(spread[j] > 0))
+            continue;
+        t->own[t->cols] = spread[j] / sqrt(mean_square);
+        t->zscore[t->cols] = 1 / sqrt(square);
+        for (int64_t i = 0; i < t->rows + t->held; i++)
+            t->points[i * cols + t->cols] = t->scaled[i * cols + j];
+        t->cols++;
+    }
+    for (int64_t i = 0; i < t->rows + t->held; i++)
+        memmove(t->points + i * t->cols, t->points + i * cols, (size_t)t->cols * sizeof *t->points);
+}
+
+/* The mean log-likelihood of the rows held out, but for a constant. */
+static dum_status likelihood(const trial *t, const double *scale, double *out)
+{
+    const int32_t d = t->cols;
+    double fourth = 0, squares = 0, jacobian = 0, log_determinant;
+    for (int64_t i = 0; i < (int64_t)(t->rows + t->held) * d; i++)
+        t->scaled[i] = (float)((double)t->points[i] * scale[i % d]);
+    DUMI_TRY(dumi_covariance(t->context, t->scaled, NULL, t->rows, d, t->mean, t->covariance, NULL));
+    for (int64_t i = 0; i < t->rows; i++) {
+        double square = 0;
+        for (int32_t j = 0; j < d; j++) {
+            const double off = (double)t->scaled[i * d + j] - t->mean[j];
+            square += off * off;
+        }
+        fourth += square * square;
+    }
+    const double mu = dumi_shrink(d, t->rows, fourth, t->covariance);
+    for (int64_t j = 0; j < d; j++) {
+        t->covariance[j * d + j] += 1e-6 * mu; /* what the whitening resolves */
+        jacobian += log(scale[j]);
+    }
+    dumi_cholesky_inverse(d, t->covariance, 1e-12, &log_determinant);
+    for (int64_t i = t->rows; i < t->rows + t->held; i++) {
+        for (int32_t j = 0; j < d; j++)
+            t->off[j] = (double)t->scaled[i * d + j] - t->mean[j];
+        for (int32_t j = 0; j < d; j++) {
+            const double value = dumi_dot_double(j + 1, t->covariance + (int64_t)j * d, t->off);
+            squares += value * value / t->held;
+        }
+    }
+    *out = jacobian - (squares + log_determinant) / 2;
+    return DUM_OK;
+}
+
+static dum_status trial_create(trial *t, int32_t cols)
+{
+    const size_t size = (size_t)(t->rows + t->held) * (size_t)cols;
+    DUMI_TRY(DUMI_NEW(t->context, t->points, size));
+    DUMI_TRY(DUMI_NEW(t->context, t->scaled, size));
+    DUMI_TRY(DUMI_NEW(t->context, t->mean, 4 * (size_t)cols));
+    t->off = t->mean + cols;
+    t->own = t->off + cols;
+    t->zscore = t->own + cols;
+    return DUMI_NEW(t->context, t->covariance, (size_t)cols * (size_t)cols);
+}
+
+dum_status dumi_scaling_choose_units(dum_context *context, dumi_stream *stream, const double *options,
+                                     const dum_dataset *data, const dumi_scaling *zscore, bool *own)
+{
+    const int32_t most = MOST_FITTED + MOST_HELD_OUT, rows = (int32_t)(data->rows < most ? data->rows : most),
+                  cols = zscore->cols;
+    const uint64_t seed = (uint64_t)options[DUMI_SEED];
+    trial t = {.context = context, .held = rows / 2 < MOST_HELD_OUT ? rows / 2 : MOST_HELD_OUT};
+    dumi_scaling plain = *zscore;
+    int64_t *indices = NULL;
+    double with_own, with_zscore;
+    dum_status status;
+    plain.rotation_packed = NULL;
+    *own = false;
+    t.rows = rows - t.held;
+    if (t.rows < 2)
+        return DUM_OK;
+    DUMI_GO(trial_create(&t, cols));
+    DUMI_GO(DUMI_NEW(context, indices, rows));
+    dumi_sample_rows(data->rows, rows, seed, indices);
+    DUMI_GO(dumi_scaling_gather(context, stream, &plain, data, indices, rows, t.points));
+    part(&t, cols, seed);
+    keep_columns(&t, cols, zscore->spread);
+    if (t.cols == 0)
+        goto done;
+    DUMI_GO(likelihood(&t, t.own, &with_own));
+    DUMI_GO(likelihood(&t, t.zscore, &with_zscore));
+    *own = with_own > with_zscore;
+    dumi_log(context, DUM_LOG_INFO, DUM_LOG_CHOICE,
+             "scaling auto: %s (log-likelihood of rows held out, a column: whiten-cov %s, whiten %s)",
+             *own ? "whiten-cov" : "whiten", dumi_show_short(with_own / t.cols).text,
+             dumi_show_short(with_zscore / t.cols).text);
+done:
+    dumi_free(context, indices);
+    dumi_free(context, t.points);
+    dumi_free(context, t.scaled);
+    dumi_free(context, t.mean);
+    dumi_free(context, t.covariance);
     return status;
 }

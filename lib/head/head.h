@@ -50,7 +50,8 @@ enum {
     DUMI_SCALE_ZSCORE,
     DUMI_SCALE_UNIT,
     DUMI_SCALE_WHITEN,
-    DUMI_SCALE_AUTO /* an option only: a fitted scaling is one of the others */
+    DUMI_SCALE_AUTO, /* an option only: a fitted scaling is one of the others */
+    DUMI_SCALE_WHITEN_COV
 };
 enum { DUMI_AUTO, DUMI_ON, DUMI_OFF, DUMI_ON_CENTRES };
 enum { DUMI_NESTED, DUMI_DISJOINT };
@@ -97,6 +98,10 @@ void dumi_sample_rows(int64_t rows, int32_t count, uint64_t seed, int64_t *indic
 dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const double *options,
                                const dum_dataset *data, const dumi_scaling *scaling, const double *values,
                                const double *shares, bool *whiten);
+/* Scaling auto, of two whitenings: whether the columns' own units explain rows that were held out better than z-scores do.
+ * `zscore`: those. */
+dum_status dumi_scaling_choose_units(dum_context *context, dumi_stream *stream, const double *options,
+                                     const dum_dataset *data, const dumi_scaling *zscore, bool *own);
 /* Refuses or replaces non-finite values of `rows` contiguous rows; `first` numbers the first in errors
  * (`indices` numbers them instead where not NULL). */
 dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *x, int64_t first,

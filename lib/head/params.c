@@ -16,11 +16,13 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
                         "local: likelihood of the nearest neighbours; poe: the paper's product of experts"},
     [DUMI_COVARIANCE] = {"covariance", DUM_COVARIANCE_CIRCULAR, 0, 0, TEXTS("diagonal", "circular"),
                          "diagonal|circular", false, "one log-variance a dimension, or one for all"},
-    [DUMI_SCALING] = {"scaling", DUMI_SCALE_AUTO, 0, 0,
-                      TEXTS("none", "minmax", "zscore", "unit", "whiten", "auto"),
-                      "none|minmax|zscore|unit|whiten|auto", false,
-                      "of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA "
-                      "whitening; auto: whiten or zscore, whichever brings neighbours closer"},
+    [DUMI_SCALING] =
+        {"scaling", DUMI_SCALE_AUTO, 0, 0,
+         TEXTS("none", "minmax", "zscore", "unit", "whiten", "auto", "whiten-cov"),
+         "none|minmax|zscore|unit|whiten|auto|whiten-cov", false,
+         "of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening; "
+         "whiten-cov: PCA whitening of columns in their own unit; auto: one of zscore, whiten, "
+         "whiten-cov, by the data"},
     [DUMI_LAYERS] = {"layers", 3, 0, 16, NULL, NULL, true, "hidden layers"},
     [DUMI_WIDTH] = {"width", 256, 1, 65536, NULL, NULL, true, "units of a hidden layer"},
     [DUMI_BOUND] = {"bound", DUMI_BOUND_TANH, 0, 0, TEXTS("none", "tanh"), "none|tanh", false,

@@ -108,7 +108,7 @@ static dum_status read_scaling(dum_context *context, const dumi_reader *reader, 
                      "the scaling of column %d is negative", j);
     if (s->kind == DUMI_SCALE_AUTO)
         s->kind = dumi_reader_find(reader, "scaling.rotation") != NULL ? DUMI_SCALE_WHITEN : DUMI_SCALE_ZSCORE;
-    if (s->kind == DUMI_SCALE_WHITEN) {
+    if (s->kind == DUMI_SCALE_WHITEN || s->kind == DUMI_SCALE_WHITEN_COV) {
         const dumi_tensor *t = dumi_reader_find(reader, "scaling.rotation");
         DUMI_REQUIRE(t != NULL && t->rank == 2 && t->shape[0] == s->cols && t->shape[1] == s->cols,
                      DUM_ERR_FORMAT, "tensor scaling.rotation is missing or not %d x %d", s->cols, s->cols);

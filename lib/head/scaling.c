@@ -120,6 +120,20 @@ static void set_column(const pass *p, int32_t j)
     scaling->scale[j] = isfinite(scale) ? scale : 0;
 }
 
+/* One scale for all columns that are not constant: what they measure has one unit. */
+static void share_unit(dumi_scaling *scaling)
+{
+    double square = 0;
+    int32_t count = 0;
+    for (int32_t j = 0; j < scaling->cols; j++) {
+        square += scaling->spread[j] * scaling->spread[j];
+        count += scaling->spread[j] > 0;
+    }
+    const float scale = count > 0 ? (float)(1 / sqrt(square / count)) : 0;
+    for (int32_t j = 0; j < scaling->cols; j++)
+        scaling->scale[j] = scaling->spread[j] > 0 && isfinite(scale) ? scale : 0;
+}
+
 /* Sum of |row|^4, which Ledoit & Wolf need. */
 static double fourth_powers(int32_t rows, int32_t cols, const float *z)
 {
@@ -221,6 +235,15 @@ static void whitening_destroy(const pass *p, whitening *w)
     dumi_free(p->context, w->shares);
 }
 
+static void drop_rotation(const pass *p)
+{
+    dumi_scaling *scaling = p->scaling;
+    dumi_free(p->context, scaling->rotation);
+    scaling->rotation = NULL;
+    p->context->backend->unpack(p->context, scaling->rotation_packed);
+    scaling->rotation_packed = NULL;
+}
+
 /* Scaling auto, of two that are there: the whitening stays, or goes and leaves the z-scores. */
 static dum_status choose(const pass *p, const whitening *w, const double *options)
 {
@@ -229,12 +252,8 @@ static dum_status choose(const pass *p, const whitening *w, const double *option
     DUMI_TRY(
         dumi_scaling_choose(p->context, p->stream, options, p->data, scaling, w->values, w->shares, &stays));
     scaling->kind = stays ? DUMI_SCALE_WHITEN : DUMI_SCALE_ZSCORE;
-    if (stays)
-        return DUM_OK;
-    dumi_free(p->context, scaling->rotation);
-    scaling->rotation = NULL;
-    p->context->backend->unpack(p->context, scaling->rotation_packed);
-    scaling->rotation_packed = NULL;
+    if (!stays)
+        drop_rotation(p);
     return DUM_OK;
 }
 
@@ -262,6 +281,23 @@ static dum_status whiten(pass *p, const double *options)
 done:
     whitening_destroy(p, &w);
     return status;
+}
+
+/* Scaling auto: zscore, whiten or whiten-cov. */
+static dum_status whiten_by_choice(pass *p, const double *options)
+{
+    bool own;
+    DUMI_TRY(whiten(p, options));
+    if (p->scaling->kind == DUMI_SCALE_ZSCORE)
+        return DUM_OK;
+    DUMI_TRY(dumi_scaling_choose_units(p->context, p->stream, options, p->data, p->scaling, &own));
+    if (!own)
+        return DUM_OK;
+    drop_rotation(p);
+    p->scaling->kind = DUMI_SCALE_WHITEN_COV;
+    share_unit(p->scaling);
+    DUMI_TRY(dumi_scaling_upload(p->context, p->stream, p->scaling));
+    return whiten(p, options);
 }
 
 /* Medians of the finite values of a random sample of rows; 0 where a column has none. */
@@ -328,10 +364,14 @@ dum_status dumi_scaling_fit(dum_context *context, dumi_stream *stream, const dou
                  "%lld values are not finite: column medians take their place", (long long)p.imputed);
     for (int32_t j = 0; j < out->cols; j++)
         set_column(&p, j);
+    if (out->kind == DUMI_SCALE_WHITEN_COV)
+        share_unit(out);
     DUMI_GO(dumi_scaling_upload(context, stream, out));
     if (out->kind == DUMI_SCALE_AUTO && out->cols > MOST_WHITEN_COLS)
         out->kind = DUMI_SCALE_ZSCORE;
-    if (out->kind == DUMI_SCALE_WHITEN || out->kind == DUMI_SCALE_AUTO)
+    if (out->kind == DUMI_SCALE_AUTO)
+        DUMI_GO(whiten_by_choice(&p, values));
+    else if (out->kind == DUMI_SCALE_WHITEN || out->kind == DUMI_SCALE_WHITEN_COV)
         DUMI_GO(whiten(&p, values));
 done:
     dumi_free(context, p.block);

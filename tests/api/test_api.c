@@ -533,14 +533,14 @@ END_TEST
 /* Each scaling, covariance, objective, anchor and norm trains, scores finite numbers, and survives a save. */
 START_TEST(all_variants)
 {
-    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten", "auto"};
+    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten", "auto", "whiten-cov"};
     static const char *const norms[] = {"l2", "trace", "logdet"};
     static float rows[ROWS * COLS];
     make_rows(rows, ROWS, COLS);
     dum_context *context = new_context(1);
     dum_dataset *data = new_dataset(context, rows, ROWS, COLS);
     double before[ROWS], after[ROWS];
-    for (int bits = 0; bits < 6 * 32; bits++) {
+    for (int bits = 0; bits < 7 * 32; bits++) {
         dum_scorer *scorer = new_scorer(context, 3), *loaded;
         ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[bits / 32]));
         ck_ok(dum_scorer_set_text(scorer, "objective", bits & 1 ? "poe" : "local"));
@@ -1039,7 +1039,7 @@ END_TEST
 /* Columns near both ends of float32: finite in, finite out. */
 START_TEST(extreme_columns)
 {
-    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten", "auto"};
+    static const char *const scalings[] = {"none", "minmax", "zscore", "unit", "whiten", "auto", "whiten-cov"};
     static float rows[ROWS * COLS];
     double scores[ROWS];
     make_rows(rows, ROWS, COLS);
@@ -1051,7 +1051,7 @@ START_TEST(extreme_columns)
     }
     dum_context *context = new_context(1);
     dum_dataset *data = new_dataset(context, rows, ROWS, COLS);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         dum_scorer *scorer = new_scorer(context, 20);
         ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[i]));
         ck_ok(dum_scorer_fit(scorer, data, NULL));
@@ -1117,12 +1117,12 @@ END_TEST
 /* The feature that was made odd has the largest share, whatever the scaling and the covariance. */
 START_TEST(explanations)
 {
-    static const char *const scalings[] = {"none", "minmax", "zscore", "whiten"};
+    static const char *const scalings[] = {"none", "minmax", "zscore", "whiten", "whiten-cov"};
     static float rows[ROWS * COLS];
     make_rows(rows, ROWS, COLS);
     dum_context *context = new_context(1);
     dum_dataset *data = new_dataset(context, rows, ROWS - 10, COLS);
-    for (int variant = 0; variant < 8; variant++) {
+    for (int variant = 0; variant < 10; variant++) {
         dum_scorer *scorer = new_scorer(context, 300);
         ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[variant / 2]));
         ck_ok(dum_scorer_set_text(scorer, "covariance", variant % 2 ? "diagonal" : "circular"));
@@ -1145,7 +1145,7 @@ START_TEST(explanations)
         dum_scorer_destroy(scorer);
     }
     /* So far out that no float holds the variances. */
-    for (int variant = 0; variant < 8; variant++) {
+    for (int variant = 0; variant < 10; variant++) {
         dum_scorer *scorer = new_scorer(context, 20);
         ck_ok(dum_scorer_set_text(scorer, "scaling", scalings[variant / 2]));
         ck_ok(dum_scorer_set_text(scorer, "covariance", variant % 2 ? "diagonal" : "circular"));

@@ -57,7 +57,8 @@ static int32_t scale(int32_t kind, const float *rows, int32_t n, int32_t d, floa
     dumi_scaling_apply(stream, context->backend, &scaling, n, rows, between, z);
     free(between);
     kind = scaling.kind;
-    ck_assert_int_eq(scaling.rotation_packed != NULL, kind == DUMI_SCALE_WHITEN);
+    ck_assert_int_eq(scaling.rotation_packed != NULL,
+                     kind == DUMI_SCALE_WHITEN || kind == DUMI_SCALE_WHITEN_COV);
     dumi_scaling_destroy(context, &scaling);
     context->backend->stream_destroy(stream);
     dum_dataset_destroy(data);
@@ -87,17 +88,23 @@ START_TEST(definitions)
 END_TEST
 
 /* Whitened squared lengths = d x Mahalanobis distances with scikit-learn's Ledoit-Wolf covariance. */
-START_TEST(whitening_matches_scikit_learn)
+static void check_lengths(int32_t kind, const double *distances)
 {
     enum { N = WHITEN_ROWS, D = WHITEN_COLS };
     float z[N * D];
-    scale(DUMI_SCALE_WHITEN, whiten_rows, N, D, z);
+    scale(kind, whiten_rows, N, D, z);
     for (int i = 0; i < N; i++) {
         double square = 0;
         for (int j = 0; j < D; j++)
             square += (double)z[i * D + j] * (double)z[i * D + j];
-        ck_assert_double_eq_tol(square, whiten_distances[i], 1e-4 * whiten_distances[i]);
+        ck_assert_double_eq_tol(square, distances[i], 1e-4 * distances[i]);
     }
+}
+
+START_TEST(whitening_matches_scikit_learn)
+{
+    check_lengths(DUMI_SCALE_WHITEN, whiten_distances);
+    check_lengths(DUMI_SCALE_WHITEN_COV, whiten_cov_distances);
 }
 END_TEST
 
@@ -114,8 +121,9 @@ START_TEST(automatic)
         for (int j = 0; j < 3; j++)
             rows[i * 3 + j] = (float)(along + (j == 0 ? 0.02 * (i % 2) : 0) + 0.002 * dumi_rng_normal(&rng));
     }
-    ck_assert_int_eq(scale(DUMI_SCALE_AUTO, rows, N, 3, z), DUMI_SCALE_WHITEN);
-    scale(DUMI_SCALE_WHITEN, rows, N, 3, same);
+    const int32_t found = scale(DUMI_SCALE_AUTO, rows, N, 3, z);
+    ck_assert(found == DUMI_SCALE_WHITEN || found == DUMI_SCALE_WHITEN_COV);
+    scale(found, rows, N, 3, same);
     ck_assert_mem_eq(z, same, N * 3 * sizeof *z);
     for (int i = 0; i < N; i++)
         for (int j = 0; j < D; j++)
@@ -132,6 +140,40 @@ START_TEST(automatic)
 }
 END_TEST
 
+/* A few directions, seen in half of the columns, and the same noise in all: in their own unit columns of noise stay small, as
+ * z-scores they are as large as the others. In units at random it is the other way round. */
+START_TEST(automatic_units)
+{
+    enum { N = 150, D = 60, DIRECTIONS = 8 };
+    static float rows[N * D], z[N * D], same[N * D];
+    double mix[DIRECTIONS][D], unit[D];
+    dumi_rng rng;
+    dumi_rng_init(&rng, 11, 99, 0);
+    for (int j = 0; j < D; j++) {
+        for (int k = 0; k < DIRECTIONS; k++)
+            mix[k][j] = j < D / 2 ? 3 * dumi_rng_normal(&rng) : 0;
+        unit[j] = pow(10, 4 * dumi_rng_uniform(&rng) - 2);
+    }
+    for (int i = 0; i < N; i++) {
+        double along[DIRECTIONS];
+        for (int k = 0; k < DIRECTIONS; k++)
+            along[k] = dumi_rng_normal(&rng);
+        for (int j = 0; j < D; j++) {
+            double value = dumi_rng_normal(&rng);
+            for (int k = 0; k < DIRECTIONS; k++)
+                value += along[k] * mix[k][j];
+            rows[i * D + j] = (float)value;
+        }
+    }
+    ck_assert_int_eq(scale(DUMI_SCALE_AUTO, rows, N, D, z), DUMI_SCALE_WHITEN_COV);
+    scale(DUMI_SCALE_WHITEN_COV, rows, N, D, same);
+    ck_assert_mem_eq(z, same, sizeof z);
+    for (int i = 0; i < N * D; i++)
+        rows[i] = (float)((double)rows[i] * unit[i % D]);
+    ck_assert_int_eq(scale(DUMI_SCALE_AUTO, rows, N, D, z), DUMI_SCALE_WHITEN);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("scaling");
@@ -140,6 +182,7 @@ int main(void)
     tcase_add_test(cases, definitions);
     tcase_add_test(cases, whitening_matches_scikit_learn);
     tcase_add_test(cases, automatic);
+    tcase_add_test(cases, automatic_units);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
