@@ -480,9 +480,9 @@ class DUM(Detector):
         local: likelihood of the nearest neighbours; poe: the paper's product of experts
     covariance : "diagonal", "circular"; default "circular"
         one log-variance a dimension, or one for all
-    scaling : "none", "minmax", "zscore", "unit", "whiten", "auto"; default "auto"
-        of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening; auto: whiten or
-        zscore, whichever brings neighbours closer
+    scaling : "none", "minmax", "zscore", "unit", "whiten", "auto", "whiten-cov"; default "auto"
+        of the columns; unit: z-score, then rows of length 1; whiten: z-score, then PCA whitening; whiten-cov: PCA
+        whitening of columns in their own unit; auto: one of zscore, whiten, whiten-cov, by the data
     layers : 0 to 16; default 3
         hidden layers
     width : 1 to 65536; default 256
@@ -553,7 +553,7 @@ class DUM(Detector):
         preset: Literal["default", "paper", "paper-images"] = "default",
         objective: Literal["local", "poe"] = "local",
         covariance: Literal["diagonal", "circular"] = "circular",
-        scaling: Literal["none", "minmax", "zscore", "unit", "whiten", "auto"] = "auto",
+        scaling: Literal["none", "minmax", "zscore", "unit", "whiten", "auto", "whiten-cov"] = "auto",
         layers: int = 3,
         width: int = 256,
         bound: Literal["none", "tanh"] = "tanh",
