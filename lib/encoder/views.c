@@ -89,6 +89,15 @@ static void view_task(void *argument, int64_t task, int32_t worker)
     view_image(t, row, view, t->scratch + (size_t)worker * dumi_training_scratch(t), out);
 }
 
+/* Checked each time: a fit that goes on from weights has not seen these rows before, and a callback may change its mind. */
+static dum_status gather(const dumi_training *t, const int64_t *indices, int32_t count, float *rows)
+{
+    DUMI_TRY(dumi_dataset_gather(t->data, indices, count, rows));
+    for (int64_t i = 0; i < count; i++)
+        DUMI_TRY(dumi_encoder_check_row(t->model, indices[i], rows + i * t->data->cols));
+    return DUM_OK;
+}
+
 /* A row of the data for each view of a table's row. */
 static dum_status gather_others(dumi_training *t)
 {
@@ -100,8 +109,7 @@ static dum_status gather_others(dumi_training *t)
             const int32_t count = t->batch - first < 256 ? t->batch - first : 256;
             for (int32_t i = 0; i < count; i++)
                 others[i] = (int64_t)dumi_rng_below(&rng, (uint64_t)t->data->rows);
-            DUMI_TRY(dumi_dataset_gather(t->data, others, count,
-                                         t->others + ((int64_t)view * t->batch + first) * t->data->cols));
+            DUMI_TRY(gather(t, others, count, t->others + ((int64_t)view * t->batch + first) * t->data->cols));
         }
     }
     return DUM_OK;
@@ -109,7 +117,7 @@ static dum_status gather_others(dumi_training *t)
 
 dum_status dumi_training_views(dumi_training *t)
 {
-    DUMI_TRY(dumi_dataset_gather(t->data, t->indices, t->batch, t->rows));
+    DUMI_TRY(gather(t, t->indices, t->batch, t->rows));
     if (t->others != NULL)
         DUMI_TRY(gather_others(t));
     const int64_t count = (int64_t)t->views * t->batch;
