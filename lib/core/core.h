@@ -15,6 +15,12 @@
 #else
 #define DUMI_CLONES
 #endif
+/* Before a short loop over vectors of the processor: no loop is left of it. */
+#ifdef __clang__
+#define DUMI_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define DUMI_UNROLL _Pragma("GCC unroll 8")
+#endif
 
 /* ---- Errors: recorded per thread --------------------------------------------------------- */
 

@@ -146,19 +146,10 @@ static void keep_columns(trial *t, int32_t cols, const double *spread)
 static dum_status likelihood(const trial *t, const double *scale, double *out)
 {
     const int32_t d = t->cols;
-    double fourth = 0, squares = 0, jacobian = 0, log_determinant;
+    double squares = 0, jacobian = 0, mu, log_determinant;
     for (int64_t i = 0; i < (int64_t)(t->rows + t->held) * d; i++)
         t->scaled[i] = (float)((double)t->points[i] * scale[i % d]);
-    DUMI_TRY(dumi_covariance(t->context, t->scaled, NULL, t->rows, d, t->mean, t->covariance, NULL));
-    for (int64_t i = 0; i < t->rows; i++) {
-        double square = 0;
-        for (int32_t j = 0; j < d; j++) {
-            const double off = (double)t->scaled[i * d + j] - t->mean[j];
-            square += off * off;
-        }
-        fourth += square * square;
-    }
-    const double mu = dumi_shrink(d, t->rows, fourth, t->covariance);
+    DUMI_TRY(dumi_shrunk_covariance(t->context, t->scaled, t->rows, d, t->mean, t->covariance, NULL, &mu));
     for (int64_t j = 0; j < d; j++) {
         t->covariance[j * d + j] += 1e-6 * mu; /* what the whitening resolves */
         jacobian += log(scale[j]);

@@ -104,6 +104,28 @@ double dumi_shrink(int32_t d, double rows, double fourth, double *covariance)
     return mu;
 }
 
+static double fourth_powers(const float *rows, int64_t count, int32_t d, const double *mean)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double square = 0;
+        for (int32_t j = 0; j < d; j++) {
+            const double off = (double)rows[i * d + j] - mean[j];
+            square += off * off;
+        }
+        sum += square * square;
+    }
+    return sum;
+}
+
+dum_status dumi_shrunk_covariance(dum_context *context, const float *rows, int64_t count, int32_t d,
+                                  double *mean, double *covariance, const dumi_watch *watch, double *mu)
+{
+    DUMI_TRY(dumi_covariance(context, rows, NULL, count, d, mean, covariance, watch));
+    *mu = dumi_shrink(d, (double)count, fourth_powers(rows, count, d, mean), covariance);
+    return DUM_OK;
+}
+
 DUMI_CLONES double dumi_dot_double(int32_t count, const double *x, const double *y)
 {
     double sum[4] = {0, 0, 0, 0};

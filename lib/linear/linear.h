@@ -15,6 +15,9 @@ dum_status dumi_covariance(dum_context *context, const float *rows, const int64_
 /* Shrinks a covariance of `rows` rows towards mu I (Ledoit & Wolf 2004, lemma 3.2 to 3.4), mu being its mean diagonal,
  * which is returned. `fourth`: the sum of the fourth powers of the lengths of the rows less their mean. */
 double dumi_shrink(int32_t d, double rows, double fourth, double *covariance);
+/* Both, of all rows; mu goes to *mu. */
+dum_status dumi_shrunk_covariance(dum_context *context, const float *rows, int64_t count, int32_t d,
+                                  double *mean, double *covariance, const dumi_watch *watch, double *mu);
 
 /* a (symmetric, positive semidefinite; its lower half is read) becomes W, lower triangular and zero above, with
  * W a W' = I. A column whose pivot is not above `floor` times its diagonal element depends on those before it: its row and

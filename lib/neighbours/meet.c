@@ -7,11 +7,6 @@
 #include <immintrin.h>
 
 #define WIDE __attribute__((target("avx2,fma")))
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
 
 /* rows x panels of 16; eight to twelve sums at once hide the latency of an addition. Sets near[r] to
  * the points that may be nearer to row r than its bound; returns whether there are any. */
@@ -24,31 +19,31 @@ static inline __attribute__((always_inline)) WIDE bool tile(const int rows, cons
     const float *q = m->block->packed + first * cols, *p = t->packed + at * DUMI_PANEL * cols,
                 *squares = t->squares + at * DUMI_PANEL;
     __m256 sum[6][8];
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < rows; r++)
-        UNROLL
+        DUMI_UNROLL
     for (int v = 0; v < 2 * panels; v++)
         sum[r][v] = _mm256_setzero_ps();
     for (int64_t j = 0; j < cols; j++, q += rows, p += DUMI_PANEL) {
         __m256 right[8];
-        UNROLL
+        DUMI_UNROLL
         for (int v = 0; v < 2 * panels; v++)
             right[v] = _mm256_loadu_ps(p + (ptrdiff_t)(v / 2) * DUMI_PANEL * cols + (ptrdiff_t)8 * (v % 2));
-        UNROLL
+        DUMI_UNROLL
         for (int r = 0; r < rows; r++) {
             const __m256 left = _mm256_broadcast_ss(q + r);
-            UNROLL
+            DUMI_UNROLL
             for (int v = 0; v < 2 * panels; v++)
                 sum[r][v] = _mm256_fmadd_ps(left, right[v], sum[r][v]);
         }
     }
     uint64_t any = 0;
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < rows; r++) {
         const __m256 square = _mm256_broadcast_ss(m->block->squares + first + r),
                      bound = _mm256_broadcast_ss(m->block->bounds + first + r);
         near[r] = 0;
-        UNROLL
+        DUMI_UNROLL
         for (int v = 0; v < 2 * panels; v++) {
             const __m256 both = _mm256_add_ps(square, _mm256_loadu_ps(squares + (ptrdiff_t)8 * v));
             const __m256 distance = _mm256_fnmadd_ps(_mm256_set1_ps(2), sum[r][v], both);

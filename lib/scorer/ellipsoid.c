@@ -32,27 +32,11 @@ dum_status dumi_ellipsoid_create(const dumi_fitting *f, dumi_ellipsoid **out)
     return dumi_state_create(f->context, &dumi_ellipsoid_layout, sizes, (void **)out);
 }
 
-static double fourth_powers(const float *rows, int64_t count, int32_t d, const double *mean)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++) {
-        double square = 0;
-        for (int32_t j = 0; j < d; j++) {
-            const double off = (double)rows[i * d + j] - mean[j];
-            square += off * off;
-        }
-        sum += square * square;
-    }
-    return sum;
-}
-
 dum_status dumi_ellipsoid_fit(const dumi_fitting *f, const float *rows, int32_t d, double *mean, double *root)
 {
     const dumi_watch watch = dumi_fitting_watch(f);
-    const int64_t count = f->count;
-    double log_determinant;
-    DUMI_TRY(dumi_covariance(f->context, rows, NULL, count, d, mean, root, &watch));
-    const double mu = dumi_shrink(d, (double)count, fourth_powers(rows, count, d, mean), root);
+    double mu, log_determinant;
+    DUMI_TRY(dumi_shrunk_covariance(f->context, rows, f->count, d, mean, root, &watch, &mu));
     if (mu > 0)
         dumi_cholesky_inverse(d, root, 1e-14, &log_determinant);
     for (int32_t i = 0; i < d && !(mu > 0); i++)

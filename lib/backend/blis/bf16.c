@@ -50,11 +50,6 @@ static void multiply_plain(int32_t rows, const product *d)
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
 #define WIDE __attribute__((target("avx2,fma")))
 #define NATIVE __attribute__((target("avx512f,avx512bf16")))
 #define INLINE static inline __attribute__((always_inline))
@@ -74,7 +69,7 @@ INLINE WIDE void panel_wide(const int rows, const product *d, const uint32_t *b,
 {
     __m256 sum[4][2];
     float part[COLS] = {0};
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < rows; r++) {
         if (d->add)
             memcpy(part, c + r * d->c_row, (size_t)cols * sizeof *c);
@@ -84,7 +79,7 @@ INLINE WIDE void panel_wide(const int rows, const product *d, const uint32_t *b,
     for (int64_t p = 0; p < d->pairs; p++, b += COLS) {
         const __m256i left = _mm256_loadu_si256((const __m256i *)(const void *)b);
         const __m256i right = _mm256_loadu_si256((const __m256i *)(const void *)(b + 8));
-        UNROLL
+        DUMI_UNROLL
         for (int r = 0; r < rows; r++) {
             const __m256i a = _mm256_set1_epi32((int)d->a[r * d->a_row + p]);
             sum[r][0] = _mm256_fmadd_ps(high8(a), high8(left), sum[r][0]);
@@ -93,7 +88,7 @@ INLINE WIDE void panel_wide(const int rows, const product *d, const uint32_t *b,
             sum[r][1] = _mm256_fmadd_ps(low8(a), low8(right), sum[r][1]);
         }
     }
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < rows; r++) {
         _mm256_storeu_ps(part, sum[r][0]);
         _mm256_storeu_ps(part + 8, sum[r][1]);
@@ -124,32 +119,32 @@ INLINE NATIVE void panels_native(const int rows, const int panels, const product
 {
     __m512 sum[MOST_ROWS][BLOCK_PANELS];
     __mmask16 mask[BLOCK_PANELS];
-    UNROLL
+    DUMI_UNROLL
     for (int v = 0; v < panels; v++)
         mask[v] = (__mmask16)((1 << dumi_least(COLS, d->cols - COLS * v)) - 1);
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < rows; r++)
-        UNROLL
+        DUMI_UNROLL
     for (int v = 0; v < panels; v++)
         sum[r][v] = d->add ? _mm512_maskz_loadu_ps(mask[v], d->c + r * d->c_row + (ptrdiff_t)COLS * v)
                            : _mm512_setzero_ps();
     const uint32_t *a = d->a, *b = d->b;
     for (int64_t p = 0; p < d->pairs; p++, a++, b += COLS) {
         __m512i right[BLOCK_PANELS];
-        UNROLL
+        DUMI_UNROLL
         for (int v = 0; v < panels; v++)
             right[v] = _mm512_loadu_si512(b + v * d->b_panel);
-        UNROLL
+        DUMI_UNROLL
         for (int r = 0; r < rows; r++) {
             const __m512i left = _mm512_set1_epi32((int)a[r * d->a_row]);
-            UNROLL
+            DUMI_UNROLL
             for (int v = 0; v < panels; v++)
                 sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)left, (__m512bh)right[v]);
         }
     }
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < rows; r++)
-        UNROLL
+        DUMI_UNROLL
     for (int v = 0; v < panels; v++)
         _mm512_mask_storeu_ps(d->c + r * d->c_row + (ptrdiff_t)COLS * v, mask[v], sum[r][v]);
 }
@@ -206,11 +201,12 @@ static bool runs(int32_t kernel)
 
 #endif
 
-int32_t dumi_blis_bf16_best(int32_t most)
+int32_t dumi_blis_bf16_best(void)
 {
-    while (!runs(most))
-        most--;
-    return most;
+    int32_t kernel = DUMI_BF16_NATIVE;
+    while (!runs(kernel))
+        kernel--;
+    return kernel;
 }
 
 /* ---- Loops ----------------------------------------------------------------------------------- */

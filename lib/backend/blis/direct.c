@@ -8,11 +8,6 @@
 #include <immintrin.h>
 
 #define WIDE __attribute__((target("avx2,fma")))
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
 #define INLINE static inline __attribute__((always_inline)) WIDE
 
 /* Eight elements of B as float32. */
@@ -28,34 +23,34 @@ INLINE __m256 element8(const dumi_direct *d, const int precision, int64_t at, co
 INLINE void multiply(const int rows, const int panels, const int precision, const dumi_direct *d)
 {
     __m256 sum[6][8], scale[8];
-    UNROLL
+    DUMI_UNROLL
     for (int v = 0; v < 2 * panels; v++)
         scale[v] = precision == DUMI_INT8 ? _mm256_loadu_ps(d->scales + (ptrdiff_t)8 * v) : _mm256_setzero_ps();
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < rows; r++)
-        UNROLL
+        DUMI_UNROLL
     for (int v = 0; v < 2 * panels; v++)
         sum[r][v] = _mm256_setzero_ps();
     const float *a = d->a;
     int64_t b = 0;
     for (int32_t p = 0; p < d->k; p++) {
         __m256 right[8];
-        UNROLL
+        DUMI_UNROLL
         for (int v = 0; v < 2 * panels; v++)
             right[v] = element8(d, precision, b + v / 2 * d->b_panel + (int64_t)8 * (v % 2), &scale[v]);
-        UNROLL
+        DUMI_UNROLL
         for (int r = 0; r < rows; r++) {
             const __m256 left = _mm256_broadcast_ss(a + r * d->a_row);
-            UNROLL
+            DUMI_UNROLL
             for (int v = 0; v < 2 * panels; v++)
                 sum[r][v] = _mm256_fmadd_ps(left, right[v], sum[r][v]);
         }
         a += d->a_col;
         b += d->b_row;
     }
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < rows; r++)
-        UNROLL
+        DUMI_UNROLL
     for (int v = 0; v < 2 * panels; v++) {
         float *c = d->c + r * d->c_row + (ptrdiff_t)8 * v;
         if (d->add)

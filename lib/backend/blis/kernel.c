@@ -91,7 +91,7 @@ static dum_status open_backend(dum_context *context)
     memcpy(&kernel->kernel, &ukr, sizeof ukr);
     kernel->context = blis;
     kernel->direct = direct_agrees(kernel);
-    kernel->bf16 = dumi_blis_bf16_best(DUMI_BF16_NATIVE);
+    kernel->bf16 = dumi_blis_bf16_best();
     context->backend_state = kernel;
     return DUM_OK;
 }

@@ -41,8 +41,8 @@ bool dumi_blis_direct_runs(void);
 
 /* Kernels of bf16.c, from the one that runs everywhere to the fastest: AVX2, AVX512-BF16. */
 enum { DUMI_BF16_PLAIN, DUMI_BF16_WIDE, DUMI_BF16_NATIVE };
-/* The last of them, up to `most`, that runs here. */
-int32_t dumi_blis_bf16_best(int32_t most);
+/* The last of them that runs here. */
+int32_t dumi_blis_bf16_best(void);
 void dumi_blis_bf16_gemm(dumi_stream *stream, const dumi_gemm *gemm);
 dumi_packed *dumi_blis_bf16_pack(dum_context *context, const float *b, int32_t k, int32_t n);
 

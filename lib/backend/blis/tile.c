@@ -24,16 +24,10 @@ static void tile_plain(const dumi_tile *t)
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
-
 __attribute__((target("avx2,fma"))) static void tile_wide(const dumi_tile *t)
 {
     __m256 sum[DUMI_DIRECT_ROWS][2];
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < DUMI_DIRECT_ROWS; r++)
         sum[r][0] = sum[r][1] = _mm256_setzero_ps();
     const float *const a0 = t->a[0], *const a1 = t->a[1], *const a2 = t->a[2], *const a3 = t->a[3],
@@ -45,14 +39,14 @@ __attribute__((target("avx2,fma"))) static void tile_wide(const dumi_tile *t)
         const __m256 left = _mm256_loadu_ps(b), right = _mm256_loadu_ps(b + 8);
         const int64_t at = *col;
         const float *const places[DUMI_DIRECT_ROWS] = {a0, a1, a2, a3, a4, a5};
-        UNROLL
+        DUMI_UNROLL
         for (int r = 0; r < DUMI_DIRECT_ROWS; r++) {
             const __m256 a = _mm256_broadcast_ss(places[r] + at);
             sum[r][0] = _mm256_fmadd_ps(a, left, sum[r][0]);
             sum[r][1] = _mm256_fmadd_ps(a, right, sum[r][1]);
         }
     }
-    UNROLL
+    DUMI_UNROLL
     for (int r = 0; r < DUMI_DIRECT_ROWS; r++) {
         float *c = t->c[r];
         if (t->add) {
