@@ -20,15 +20,25 @@ DUMI_CLONES double dumi_square_distance(int32_t cols, const float *x, const floa
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+static double gap(const float *a, const float *b, int32_t cols)
+{
+    const double below = (double)b[0] - (double)a[cols], above = (double)a[0] - (double)b[cols];
+    const double most = below > above ? below : above;
+    return most > 0 ? most : 0;
+}
+
 /* Of two boxes; never more than the distance of two points in them. */
 DUMI_CLONES static double box_distance(int32_t cols, const float *restrict a, const float *restrict b)
 {
     double sum[4] = {0, 0, 0, 0};
-    for (int32_t j = 0; j < cols; j++) {
-        const double below = (double)b[j] - (double)a[cols + j], above = (double)a[j] - (double)b[cols + j];
-        const double gap = below > above ? below : above;
-        sum[j % 4] += gap > 0 ? gap * gap : 0;
-    }
+    int32_t j = 0;
+    for (; j + 4 <= cols; j += 4)
+        for (int32_t lane = 0; lane < 4; lane++) {
+            const double out = gap(a + j + lane, b + j + lane, cols);
+            sum[lane] += out * out;
+        }
+    for (; j < cols; j++)
+        sum[j % 4] += gap(a + j, b + j, cols) * gap(a + j, b + j, cols);
     return ((sum[0] + sum[1]) + (sum[2] + sum[3])) * (1 - 1e-12);
 }
 
@@ -171,6 +181,8 @@ static void visit_leaf(const dumi_meeting *m)
         b->squares[i] = dumi_low_square(
             t->cols, move_row(t->cols, b->x + (int64_t)b->active[i] * t->cols, centre, step, to));
     }
+    if (active == 1 && t->codes != NULL)
+        dumi_codes_query(t->cols, b->packed, &b->coded);
     for (int32_t i = active; i % step != 0; i++) { /* fills the last group up */
         b->bounds[i] = -1;
         b->squares[i] = INFINITY;
@@ -309,11 +321,13 @@ static dum_status run(searching *s)
     const size_t rows = (size_t)(s->count < DUMI_BLOCK ? s->count : DUMI_BLOCK), cols = (size_t)t->cols;
     const size_t packed = (rows + DUMI_GROUP) * cols, floats = rows * cols + packed + 2 * cols;
     float *space = NULL;
+    int16_t *codes = NULL;
     dumi_neighbour *lists = NULL;
     dum_status status;
     DUMI_GO(DUMI_NEW(t->context, s->blocks, workers));
     DUMI_GO(DUMI_NEW(t->context, space, (size_t)workers * floats));
     DUMI_GO(DUMI_NEW(t->context, lists, (size_t)workers * rows * (size_t)s->k));
+    DUMI_GO(DUMI_NEW(t->context, codes, (size_t)workers * (cols + 1)));
     for (int32_t i = 0; i < workers; i++) {
         float *own = space + (size_t)i * floats;
         s->blocks[i].copy = own;
@@ -321,12 +335,14 @@ static dum_status run(searching *s)
         s->blocks[i].box = own + rows * cols + packed;
         memset(s->blocks[i].packed, 0, packed * sizeof *own);
         s->blocks[i].lists = lists + (size_t)i * rows * (size_t)s->k;
+        s->blocks[i].coded.codes = codes + (size_t)i * (cols + 1);
     }
     dumi_parallel(t->context, workers, blocks, 1e3 * (double)s->count * (t->cols + 10), search_task, s);
 done:
     dumi_free(t->context, s->blocks);
     dumi_free(t->context, space);
     dumi_free(t->context, lists);
+    dumi_free(t->context, codes);
     return status;
 }
 

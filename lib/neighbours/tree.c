@@ -4,16 +4,17 @@
 
 #include <math.h>
 
-/* Small leaves prune well, large ones multiply well. */
+/* Small leaves prune well, large ones multiply well; in many columns little can be pruned. */
 static int32_t leaf_rows(int32_t cols)
 {
-    return cols <= 8 ? 48 : cols <= 24 ? 96 : cols <= 64 ? 192 : 384;
+    return cols <= 8 ? 48 : cols <= 24 ? 96 : cols <= 64 ? 192 : 1024;
 }
 
 typedef struct {
     dumi_neighbours *t;
     const float *source;
     int32_t level;
+    int16_t *scratch; /* for each worker, a number a column */
 } building;
 
 /* Values of a column with their rows: ties go by the row, so the tree is the same on every machine. */
@@ -165,7 +166,6 @@ DUMI_CLONES static double pack_row(int32_t cols, const float *restrict row, cons
 
 static void leaf_task(void *argument, int64_t leaf, int32_t worker)
 {
-    (void)worker;
     const building *b = argument;
     const dumi_neighbours *t = b->t;
     const int64_t node = t->leaves - 1 + leaf;
@@ -186,6 +186,9 @@ static void leaf_task(void *argument, int64_t leaf, int32_t worker)
         float *to = packed + (ptrdiff_t)(i / DUMI_PANEL) * DUMI_PANEL * t->cols + i % DUMI_PANEL;
         squares[i] = dumi_low_square(t->cols, pack_row(t->cols, row, centre, to));
     }
+    for (int64_t panel = 0; panel < whole / DUMI_PANEL && t->codes != NULL; panel++)
+        dumi_codes_pack(t->cols, packed + panel * DUMI_PANEL * t->cols, b->scratch + (int64_t)worker * t->cols,
+                        t->codes + (t->panels[leaf] + panel) * (int64_t)dumi_codes_bytes(t->cols));
 }
 
 static void row_task(void *argument, int64_t task, int32_t worker)
@@ -201,9 +204,11 @@ static void row_task(void *argument, int64_t task, int32_t worker)
     }
 }
 
-static void build(dumi_neighbours *t, const float *source)
+static dum_status build(dumi_neighbours *t, const float *source)
 {
     building b = {.t = t, .source = source};
+    if (t->codes != NULL)
+        DUMI_TRY(DUMI_NEW(t->context, b.scratch, (size_t)t->context->threads * (size_t)t->cols));
     const double work = 4.0 * (double)t->count * t->cols;
     for (int64_t i = 0; i < t->count; i++)
         t->order[i] = (int32_t)i;
@@ -216,6 +221,8 @@ static void build(dumi_neighbours *t, const float *source)
         panel += (t->nodes[t->leaves - 1 + leaf].count + DUMI_PANEL - 1) / DUMI_PANEL;
     }
     dumi_parallel(t->context, t->context->threads, t->leaves, work, leaf_task, &b);
+    dumi_free(t->context, b.scratch);
+    return DUM_OK;
 }
 
 static dum_status allocate(dumi_neighbours *t)
@@ -231,6 +238,8 @@ static dum_status allocate(dumi_neighbours *t)
     DUMI_TRY(DUMI_NEW(t->context, t->panels, leaves));
     DUMI_TRY(DUMI_NEW(t->context, t->packed, panels * DUMI_PANEL * cols));
     DUMI_TRY(DUMI_NEW(t->context, t->squares, panels * DUMI_PANEL));
+    if (dumi_codes_wanted(t->cols))
+        DUMI_TRY(DUMI_NEW(t->context, t->codes, panels * dumi_codes_bytes(t->cols)));
     return DUMI_NEW(t->context, t->centres, leaves * cols);
 }
 
@@ -246,12 +255,13 @@ dum_status dumi_neighbours_create(dum_context *context, const float *rows, int64
     while (count >> t->levels > leaf_rows(cols))
         t->levels++;
     t->leaves = (int64_t)1 << t->levels;
-    const dum_status status = allocate(t);
+    dum_status status = allocate(t);
+    if (status == DUM_OK)
+        status = build(t, rows);
     if (status != DUM_OK) {
         dumi_neighbours_destroy(t);
         return status;
     }
-    build(t, rows);
     *out = t;
     return DUM_OK;
 }
@@ -261,8 +271,8 @@ void dumi_neighbours_destroy(dumi_neighbours *t)
     if (t == NULL)
         return;
     dum_context *context = t->context;
-    void *const parts[] = {t->rows,   t->order,  t->place,   t->nodes,   t->boxes,
-                           t->panels, t->packed, t->squares, t->centres, t};
+    void *const parts[] = {t->rows,   t->order,   t->place,   t->nodes, t->boxes, t->panels,
+                           t->packed, t->squares, t->centres, t->codes, t};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         dumi_free(context, parts[i]);
     dum_context_destroy(context);

@@ -29,6 +29,7 @@ struct dumi_neighbours {
     float *packed;   /* rows less their leaf's centre, in panels of 16: [column][row] */
     float *squares;  /* and the squares of their lengths, as the search wants them */
     float *centres;  /* of the leaves */
+    int8_t *codes;   /* the panels again, roughly (codes.c); NULL: not worth it */
 };
 
 /* Products of float32 may be off by this share of the squares of the two lengths. */
@@ -45,6 +46,19 @@ static inline float dumi_low_square(int32_t cols, double square)
     return low < 3e38 ? (float)low : (float)(0 * (low * 1e300));
 }
 
+/* Where a query alone gains by codes: on processors with the instructions, with columns enough. */
+bool dumi_codes_wanted(int32_t cols);
+size_t dumi_codes_bytes(int32_t cols); /* of a panel */
+
+typedef struct {
+    int16_t *codes; /* pairs of columns */
+    float step, error, length;
+} dumi_coded;
+
+/* scratch: a number a column. */
+void dumi_codes_pack(int32_t cols, const float *panel, int16_t *scratch, int8_t *code);
+void dumi_codes_query(int32_t cols, const float *x, dumi_coded *query);
+
 /* What one thread needs for a block of queries. */
 enum { DUMI_BLOCK = 96, DUMI_GROUP = 6 };
 
@@ -59,6 +73,7 @@ typedef struct {
     float *packed; /* active rows less a leaf's centre, in groups of 6: [column][row]; a single one alone */
     int32_t active[DUMI_BLOCK];
     float squares[DUMI_BLOCK], bounds[DUMI_BLOCK]; /* of the active rows */
+    dumi_coded coded;                              /* of a single active one */
     int32_t found[DUMI_BLOCK];
     dumi_neighbour *lists; /* rows x k */
 } dumi_block;
@@ -73,6 +88,8 @@ typedef struct {
 
 /* Measures the points of a leaf, from that of bit 0 in panel `panel` on, that may be near an active row. */
 void dumi_neighbours_consider(const dumi_meeting *m, int32_t active, int32_t panel, uint64_t near);
+/* The points of a panel, a bit each, that may be nearer to the one active row than its bound. */
+uint64_t dumi_codes_near(const dumi_meeting *m, int32_t panel);
 /* All active rows with all of a leaf. */
 void dumi_neighbours_meet(const dumi_meeting *m, int32_t active);
 
