@@ -1,11 +1,12 @@
 #!/bin/sh
 # The image applications of Wu & Goodman 2020 on real images, in one command: trains an encoder (SimCLR) on
-# DUM_DATA/images/cifar10_train, fits `dum` on its embeddings, and on cifar10_test ranks images and views by certainty
-# (Figures 1 to 3, docs/certainty.md) and looks whether corruptions are noticed (Table 1, docs/noise.md).
+# DUM_DATA/images/cifar10_train, fits `dum` on the directions of its projections, and on cifar10_test ranks images and
+# views by certainty (Figures 1 to 3, docs/certainty.md) and looks whether corruptions are noticed (Table 1,
+# docs/noise.md).
 #
 #   DUM_DATA=FOLDER examples/images.sh OUT [--epochs N] [--encoder FILE] [--certainty|--noise] [--delays] [--threads N]
 #
-# OUT: a folder; what is there already is not made again, and a training that was stopped goes on. --epochs: 20.
+# OUT: a folder; what is there already is not made again, and a training that was stopped goes on. --epochs: 48.
 # --encoder: one that is trained already. --certainty, --noise: only this. --delays: with the noise, how soon a
 # monitor would alarm (some minutes more). DUM: the tool, if not build/examples/dum.
 set -eu
@@ -14,7 +15,7 @@ usage() {
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
-out='' epochs=20 encoder='' threads=0 certainty=yes noise=yes delays=no
+out='' epochs=48 encoder='' threads=0 certainty=yes noise=yes delays=no
 while [ $# -gt 0 ]; do
     case $1 in
     --epochs | --encoder | --threads)
@@ -49,9 +50,10 @@ fi
 "$dum" evaluate "$out/encoder.dum" --threads "$threads" \
     --train "$images/cifar10_train/images.npy" --train-labels "$images/cifar10_train/labels.npy" \
     --test "$images/cifar10_test/images.npy" --test-labels "$images/cifar10_test/labels.npy"
+# The contrastive loss compares directions of projections: their lengths nobody trained.
 [ -e "$out/model.dum" ] ||
-    "$dum" fit --data "$images/cifar10_train/images.npy" --encoder "$out/encoder.dum" --model "$out/model.dum" \
-        --seed 1 --threads "$threads"
+    "$dum" fit --data "$images/cifar10_train/images.npy" --encoder "$out/encoder.dum" --output projection \
+        --set scaling=unit --model "$out/model.dum" --seed 1 --threads "$threads"
 
 if [ $certainty = yes ]; then
     rm -rf "$out/certainty"

@@ -33,6 +33,14 @@ const method methods[] = {
      {"covariance=circular", "objective=poe"}},
     {"DUM, diagonal, local", "", "dum", "features", SIMCLR, {"covariance=diagonal", "objective=local"}},
     {"DUM, circular, local", "", "dum", "features", SIMCLR, {"covariance=circular", "objective=local"}},
+    {"DUM, poe, unit length",
+     "Wu & Goodman 2020",
+     "dum",
+     "features",
+     SIMCLR,
+     {"preset=paper-images", "width=256", "scaling=unit"}},
+    {"DUM, local, unit length", "", "dum", "features", SIMCLR, {"scaling=unit"}},
+    {"DUM, local, unit length, projections", "", "dum", "projection", SIMCLR, {"scaling=unit"}},
 };
 const int method_count = sizeof methods / sizeof methods[0];
 
