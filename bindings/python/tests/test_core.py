@@ -417,6 +417,74 @@ def test_ctrl_c_stops_a_fit(table, detector, request):
     assert np.isfinite(scores).all()
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """Rows that take long to score, and what takes them."""
+    x = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
+    many = np.tile(x, (5, 1))
+    path = tmp_path_factory.mktemp("slow") / "many.npy"
+    np.save(path, many)
+    frame, mapped = pd.DataFrame(many), dum.Dataset.from_npy(path)
+    scorer, detector = dum.Scorer("knn").fit(x), dum.KNN()
+    detector.__dict__ |= {"scorer_": scorer, "offset_": 0.0, "n_features_in_": 64}
+    head = dum.Head(steps=1, width=512, layers=8).fit(x[:100])
+    encoder = dum.Encoder("mlp", units=512, layers=8, steps=1).fit(x[:300])
+    monitor = dum.Monitor(window=50, false_alarms=100).fit(scorer, x[:300])
+    return {
+        "score": lambda: scorer.score(many),
+        "score a data frame": lambda: scorer.score(frame),
+        "score a file": lambda: scorer.score(mapped),
+        "explain": lambda: scorer.explain(many),
+        "predict": lambda: detector.predict(many),
+        "log_variance": lambda: head.log_variance(many),
+        "transform": lambda: encoder.transform(many),
+        "transform bytes": lambda: encoder.transform(many.astype(np.uint8)),
+        "push_rows": lambda: monitor.push_rows(scorer, many),
+    }
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "score",
+        "score a data frame",
+        "score a file",
+        "explain",
+        "predict",
+        "log_variance",
+        "transform",
+        "transform bytes",
+    ]
+    + ["push_rows"],
+)
+def test_ctrl_c_stops_scoring(slow, what, request):
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        slow[what]()
+    (blocks,) = [entry.frame.f_locals for entry in caught.traceback if entry.name == "by_blocks"]
+    assert blocks["first"] < blocks["rows"], "it came when all was done"
+
+
+def test_blocks_have_the_bits_of_the_whole(table):
+    x = np.tile(table[0], (40, 1)) * np.random.default_rng(0).uniform(0.5, 2, (40 * 569, 1)).astype(np.float32)
+    scorer = make("dum", covariance="diagonal", holdout=0.2).fit(x[:500])
+    pieces = [slice(i, i + 7) for i in range(0, 2100, 7)]
+    for call in (scorer.score, scorer.explain, scorer.deviation):
+        np.testing.assert_array_equal(call(x)[:2100], np.concatenate([call(x[piece]) for piece in pieces]))
+    scores = scorer.score(x)
+    np.testing.assert_array_equal(scorer.score(dum.Dataset.from_function(*x.shape, lambda rows: x[rows])), scores)
+    np.testing.assert_array_equal(scorer.pvalue(np.tile(scores, 50))[-len(x) :], scorer.pvalue(scores))
+    x[[5000, 21_000], 2] = np.nan
+    for call in (scorer.score, scorer.explain):
+        for rows in (x, dum.Dataset(x), pd.DataFrame(x)):
+            with pytest.raises(dum.NonfiniteError, match="row 5000, column 2"):
+                call(rows)
+    assert scorer.score(x[:0]).shape == (0,)
+
+
 def test_the_gil_is_released(table):
     worker = threading.Thread(target=lambda: dum.Scorer("dum", steps=10**9).fit(table[0], max_seconds=1))
     worker.start()

@@ -3,14 +3,15 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import BYTES, DOUBLES, FLOATS, column_names, plain, rows_of
+from dum._array import BYTES, DOUBLES, column_names, plain, rows_of
 from dum._context import Context, Path, c_path, default_context, struct, text
-from dum._dataset import Dataset
+from dum._dataset import FEW, Dataset, by_blocks, source
 from dum._dum import ffi, lib
 from dum._error import ArgumentError, Cancelled, check, check_called_back, keep_raised
 from dum._fit import ProgressCallback, ReduceCallback, watching
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 INTEGERS = ffi.typeof("int32_t[]")
+MANY = 1 << 20  # scores whose p-values take a part of a second
 
 
 def model_of(encoder: Any) -> "EncoderModel | None":
@@ -169,9 +171,9 @@ class Head(_Model):
     def log_variance(self, x: Any) -> npt.NDArray[np.float32]:
         """log sigma^2 of each row, in the head's scaled space: rows x 1 (circular) or rows x columns."""
         handle = self._handle
-        pointer, rows, cols, stride, _keep = rows_of(x)
-        out = np.empty((rows, lib.dum_head_log_variance_cols(handle)), dtype=np.float32)
-        check(lib.dum_head_log_variance(handle, pointer, rows, cols, stride, ffi.from_buffer(FLOATS, out)))
+        rows = source(x)
+        out = np.empty((len(rows), lib.dum_head_log_variance_cols(handle)), dtype=np.float32)
+        by_blocks(rows, partial(lib.dum_head_log_variance, handle), out)
         return out
 
 
@@ -263,40 +265,39 @@ class Scorer(_Model):
         """One number a row, higher = more anomalous. A row's score does not depend on the rows beside it. Columns
         that have names (a data frame, a dataset) must have those of the training rows."""
         handle = self._handle
-        if type(x) is np.ndarray and x.dtype != BYTES:
+        if type(x) is np.ndarray and x.ndim == 2 and x.dtype != BYTES and len(x) <= FEW:
+            # One row takes microseconds.
             pointer, rows, cols, stride, _keep = rows_of(x)
             out = np.empty(rows)
             status = lib.dum_scorer_score(handle, pointer, rows, cols, stride, ffi.from_buffer(DOUBLES, out))
             if status:
                 check_called_back(status)
             return out
-        data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
-        out = np.empty(data.rows)
-        check_called_back(lib.dum_scorer_score_dataset(handle, data._handle, ffi.from_buffer(DOUBLES, out)))
+        data = self._source(x)
+        out = np.empty(len(data))
+        by_blocks(data, partial(lib.dum_scorer_score, handle), out)
         return out
 
-    def _rows(self, x: Any) -> tuple[Any, int, int, int, npt.NDArray[np.float32]]:
-        """As `rows_of`. Compares the names of the columns, as the library does where it is given a dataset."""
+    def _source(self, x: Any) -> npt.NDArray[np.float32] | Dataset:
+        """As `source`. Compares the names of the columns, as the library does where it is given a dataset."""
         names = x.names if isinstance(x, Dataset) else column_names(x)
         for col, (name, known) in enumerate(zip(names or [], self.names or [], strict=False)):
             if name != known:
                 raise ArgumentError(f'column {col} is named "{name}", the scorer was fitted with "{known}" there')
-        return rows_of(x.read(0, x.rows) if isinstance(x, Dataset) else x)
+        return source(x)
 
     def explain(self, x: Any) -> npt.NDArray[np.float32]:
         """Each feature's share of each row's score; a row sums to 1. Not every kind can."""
-        pointer, rows, cols, stride, _keep = self._rows(x)
-        share = np.empty((rows, cols), dtype=np.float32)
-        into = ffi.from_buffer(FLOATS, share)
-        check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, into, ffi.NULL))
+        rows, handle = self._source(x), self._handle
+        share = np.empty(rows.shape, dtype=np.float32)
+        by_blocks(rows, lambda *block: lib.dum_scorer_explain(handle, *block, ffi.NULL), share)
         return share
 
     def deviation(self, x: Any) -> npt.NDArray[np.float32]:
         """Kind dum: the predicted standard deviation of each feature, in the feature's own unit."""
-        pointer, rows, cols, stride, _keep = self._rows(x)
-        share, out = np.empty((2, rows, cols), dtype=np.float32)
-        into = ffi.from_buffer(FLOATS, share), ffi.from_buffer(FLOATS, out)
-        check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, *into))
+        rows = self._source(x)
+        share, out = np.empty(rows.shape, dtype=np.float32), np.empty(rows.shape, dtype=np.float32)
+        by_blocks(rows, partial(lib.dum_scorer_explain, self._handle), share, out)
         return out
 
     def calibrate(self, held_out: Any) -> Self:
@@ -320,8 +321,10 @@ class Scorer(_Model):
     def pvalue(self, scores: Any) -> npt.NDArray[np.float64]:
         """Conformal p-values of scores: how usual such a score is among normal rows."""
         p = np.array(scores, dtype=np.float64, ndmin=1, order="C")
-        into = ffi.from_buffer(DOUBLES, p)
-        check(lib.dum_scorer_pvalue(self._handle, into, p.size, into))
+        for first in range(0, max(p.size, 1), MANY):  # Python looks for Ctrl-C between two
+            some = p.reshape(-1)[first : first + MANY]
+            into = ffi.from_buffer(DOUBLES, some)
+            check(lib.dum_scorer_pvalue(self._handle, into, some.size, into))
         return p
 
 
@@ -409,8 +412,8 @@ class EncoderModel(_Model):
     def embedding_cols(self, cols: int) -> int:
         return int(lib.dum_encoder_embedding_cols(self._handle, cols))
 
-    def embed(self, data: Dataset, out: npt.NDArray[np.float32]) -> None:
-        check_called_back(lib.dum_encoder_embed_dataset(self._handle, data._handle, ffi.from_buffer(FLOATS, out)))
+    def embed(self, x: Any, out: npt.NDArray[np.float32]) -> None:
+        by_blocks(source(x), partial(lib.dum_encoder_embed, self._handle), out)
 
     def accuracy(self, train: Dataset, y: Any, test: Dataset, y_test: Any, neighbours: int | None) -> float:
         """Of one linear layer where neighbours is None."""

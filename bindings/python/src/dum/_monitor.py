@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Self
 
 from dum._array import DOUBLES, doubles
 from dum._context import Context, struct
-from dum._dataset import Dataset
+from dum._dataset import Dataset, by_blocks
 from dum._dum import ffi, lib
 from dum._error import check, check_called_back
 from dum._handle import Handle
@@ -115,9 +115,10 @@ class Monitor(Handle):
         """Scores rows and pushes their scores, 256 at a time: these enter together. The scorer must be the one of the
         fit. Rows with NaN or infinity are bad rows, unless the scorer imputes. After an error, the rows before those
         256 have been pushed."""
-        pointer, rows, cols, stride, _keep = _scorer(scorer)._rows(x)
+        rows, handle = _scorer(scorer)._source(x), self._handle
         alarm = ffi.new("int32_t *")
-        check_called_back(lib.dum_monitor_push_rows(self._handle, scorer._handle, pointer, rows, cols, stride, alarm))
+        # Blocks of a multiple of 256: the library's own, so that the same rows enter together.
+        by_blocks(rows, lambda *block: lib.dum_monitor_push_rows(handle, scorer._handle, *block, alarm), few=256)
         return bool(alarm[0])
 
     def read(self) -> MonitorState:
