@@ -7,15 +7,19 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.pipeline import make_pipeline
 
 import dum
 
@@ -552,6 +556,34 @@ def test_context(caplog):
     dum.set_threads(1)
     assert dum.Scorer("knn")._context.threads == 1
     dum.set_threads(0)
+
+
+def test_warnings(tmp_path, caplog):
+    """Seen without a log, with the line of the caller; an error where the user wants that, and the fit is done."""
+    same = np.ones((50, 2))
+    for fit in (dum.Scorer("ecod").fit, dum.ECOD().fit):
+        with pytest.warns(dum.DumWarning, match="one and the same score") as caught:
+            fit(same)
+        assert [w.filename for w in caught] == [__file__]
+    with pytest.warns(dum.DumWarning):
+        make_pipeline(dum.ECOD()).fit(same)
+    scorer = dum.Scorer("ecod")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(dum.DumWarning, match="one and the same"):
+            scorer.fit(same)
+        scorer.score(same)
+        scorer.fit(np.arange(100.0).reshape(50, 2))
+    with pytest.warns(dum.DumWarning, match="no checkpoint, training goes on"):
+        dum.Head(steps=2, width=8).fit(np.eye(9), checkpoint_path=tmp_path / "missing" / "c")
+    quiet = "import numpy, dum; dum.Scorer('ecod').fit(numpy.ones((50, 2)))"
+    shown = subprocess.run([sys.executable, "-c", quiet], capture_output=True, text=True, check=True)
+    assert "<string>:1: DumWarning: 50 training rows" in shown.stderr
+    quiet = "import warnings, dum; warnings.simplefilter('ignore', dum.DumWarning)\n" + quiet
+    shown = subprocess.run([sys.executable, "-c", quiet], capture_output=True, text=True, check=True)
+    assert shown.stderr == shown.stdout == ""
+    assert caplog.records[0].dum_code == 2
+    assert [line.levelname for line in caplog.records] == ["WARNING"] * 4 + ["ERROR"] * 2
 
 
 def test_overhead_of_one_row(table):

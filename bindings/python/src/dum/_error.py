@@ -13,6 +13,10 @@ class Error(Exception):
     status = 0
 
 
+class DumWarning(UserWarning):
+    """What libdum has to say of a call that succeeds, such as that all scores are equal."""
+
+
 class Cancelled(Error):
     """A fit was stopped before there was anything to keep."""
 
