@@ -38,7 +38,7 @@ from dum._fit import Progress
 from dum._model import Head, ModelInfo, Scorer, inspect_model
 from dum._monitor import Monitor, MonitorState, TopRow
 from dum._params import Param, encoder_kinds, encoder_params, head_params, monitor_params, scorer_kinds, scorer_params
-from dum._stats import Estimate, TTest, auroc, average_precision, fpr95, product_of_experts, ttest
+from dum._stats import Estimate, TTest, auroc, average_precision, false_discoveries, fpr95, product_of_experts, ttest
 
 if TYPE_CHECKING:
     from dum import plot as plot
@@ -83,6 +83,7 @@ __all__ = [
     "backends",
     "encoder_kinds",
     "encoder_params",
+    "false_discoveries",
     "fpr95",
     "head_params",
     "images",
