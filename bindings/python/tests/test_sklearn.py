@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """scikit-learn's own checks of every detector, and of the encoders that take tables."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dum
 from dum import _kinds
+
+# The checks have few rows, and equal ones: a score of such can be constant.
+pytestmark = pytest.mark.filterwarnings("ignore::dum.DumWarning")
 
 # A check fits some sixty times: not the seconds of training that are the default.
 QUICK = {
