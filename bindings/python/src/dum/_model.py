@@ -281,9 +281,10 @@ class Scorer(_Model):
     def _source(self, x: Any) -> npt.NDArray[np.float32] | Dataset:
         """As `source`. Compares the names of the columns, as the library does where it is given a dataset."""
         names = x.names if isinstance(x, Dataset) else column_names(x)
-        for col, (name, known) in enumerate(zip(names or [], self.names or [], strict=False)):
-            if name != known:
-                raise ArgumentError(f'column {col} is named "{name}", the scorer was fitted with "{known}" there')
+        known = self.names if names else None
+        for col, (name, own) in enumerate(zip(names or [], known or [], strict=False)):
+            if name != own:
+                raise ArgumentError(f'column {col} is named "{name}", the scorer was fitted with "{own}" there')
         return source(x)
 
     def explain(self, x: Any) -> npt.NDArray[np.float32]:

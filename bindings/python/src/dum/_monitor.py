@@ -115,10 +115,10 @@ class Monitor(Handle):
         """Scores rows and pushes their scores, 256 at a time: these enter together. The scorer must be the one of the
         fit. Rows with NaN or infinity are bad rows, unless the scorer imputes. After an error, the rows before those
         256 have been pushed."""
-        rows, handle = _scorer(scorer)._source(x), self._handle
+        rows, handle, below = _scorer(scorer)._source(x), self._handle, scorer._handle
         alarm = ffi.new("int32_t *")
         # Blocks of a multiple of 256: the library's own, so that the same rows enter together.
-        by_blocks(rows, lambda *block: lib.dum_monitor_push_rows(handle, scorer._handle, *block, alarm), few=256)
+        by_blocks(rows, lambda *block: lib.dum_monitor_push_rows(handle, below, *block, alarm), few=256)
         return bool(alarm[0])
 
     def read(self) -> MonitorState:
