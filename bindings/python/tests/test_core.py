@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -464,12 +465,26 @@ def slow(tmp_path_factory):
 def test_ctrl_c_stops_scoring(slow, what, request):
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt) as caught:
-        slow[what]()
+    me, over = threading.get_ident(), threading.Event()
+
+    def interrupt():
+        """Once the call has come to its blocks."""
+        while not over.is_set():
+            if any(frame.f_code.co_name == "by_blocks" for frame, _ in traceback.walk_stack(sys._current_frames()[me])):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            time.sleep(0.001)
+
+    waiting = threading.Thread(target=interrupt)
+    waiting.start()
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            slow[what]()
+    finally:
+        over.set()
+        waiting.join()
     (blocks,) = [entry.frame.f_locals for entry in caught.traceback if entry.name == "by_blocks"]
-    assert blocks["first"] < blocks["rows"], "it came when all was done"
+    assert blocks.get("first", 0) < blocks.get("rows", 1), "it came when all was done"
 
 
 def test_blocks_have_the_bits_of_the_whole(table):
