@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need (Debian, root or sudo), then builds and tests: gcc, clang, ASan + UBSan, TSan (the
-# threaded suite), format and lint, the Python binding (in a virtual environment; needs the Python index), the Rust
+# suites with threads and MPI), format and lint, the Python binding (in a virtual environment; needs the Python index), the Rust
 # binding. Real data are found by DUM_DATA; without it those tests skip.
 #   tests/run.sh [gcc|clang|asan|tsan|lint|python|rust]...    all of them if none is named
 set -eu
@@ -40,7 +40,7 @@ for part in ${*:-gcc clang asan tsan lint python rust}; do
         ;;
     tsan)
         build tsan gcc g++ -Db_sanitize=thread -Doptimization=2
-        run tsan --suite hosts
+        run tsan --suite hosts --suite mpi
         ;;
     lint)
         build clang clang clang++

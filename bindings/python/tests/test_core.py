@@ -7,15 +7,20 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
+import traceback
 import tracemalloc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.pipeline import make_pipeline
 
 import dum
 
@@ -417,6 +422,88 @@ def test_ctrl_c_stops_a_fit(table, detector, request):
     assert np.isfinite(scores).all()
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """Rows that take long to score, and what takes them."""
+    x = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
+    many = np.tile(x, (5, 1))
+    path = tmp_path_factory.mktemp("slow") / "many.npy"
+    np.save(path, many)
+    frame, mapped = pd.DataFrame(many), dum.Dataset.from_npy(path)
+    scorer, detector = dum.Scorer("knn").fit(x), dum.KNN()
+    detector.__dict__ |= {"scorer_": scorer, "offset_": 0.0, "n_features_in_": 64}
+    head = dum.Head(steps=1, width=512, layers=8).fit(x[:100])
+    encoder = dum.Encoder("mlp", units=512, layers=8, steps=1).fit(x[:300])
+    monitor = dum.Monitor(window=50, false_alarms=100).fit(scorer, x[:300])
+    return {
+        "score": lambda: scorer.score(many),
+        "score a data frame": lambda: scorer.score(frame),
+        "score a file": lambda: scorer.score(mapped),
+        "explain": lambda: scorer.explain(many),
+        "predict": lambda: detector.predict(many),
+        "log_variance": lambda: head.log_variance(many),
+        "transform": lambda: encoder.transform(many),
+        "transform bytes": lambda: encoder.transform(many.astype(np.uint8)),
+        "push_rows": lambda: monitor.push_rows(scorer, many),
+    }
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "score",
+        "score a data frame",
+        "score a file",
+        "explain",
+        "predict",
+        "log_variance",
+        "transform",
+        "transform bytes",
+    ]
+    + ["push_rows"],
+)
+def test_ctrl_c_stops_scoring(slow, what, request):
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
+    me, over = threading.get_ident(), threading.Event()
+
+    def interrupt():
+        """Once the call has come to its blocks."""
+        while not over.is_set():
+            if any(frame.f_code.co_name == "by_blocks" for frame, _ in traceback.walk_stack(sys._current_frames()[me])):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            time.sleep(0.001)
+
+    waiting = threading.Thread(target=interrupt)
+    waiting.start()
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            slow[what]()
+    finally:
+        over.set()
+        waiting.join()
+    (blocks,) = [entry.frame.f_locals for entry in caught.traceback if entry.name == "by_blocks"]
+    assert blocks.get("first", 0) < blocks.get("rows", 1), "it came when all was done"
+
+
+def test_blocks_have_the_bits_of_the_whole(table):
+    x = np.tile(table[0], (40, 1)) * np.random.default_rng(0).uniform(0.5, 2, (40 * 569, 1)).astype(np.float32)
+    scorer = make("dum", covariance="diagonal", holdout=0.2).fit(x[:500])
+    pieces = [slice(i, i + 7) for i in range(0, 2100, 7)]
+    for call in (scorer.score, scorer.explain, scorer.deviation):
+        np.testing.assert_array_equal(call(x)[:2100], np.concatenate([call(x[piece]) for piece in pieces]))
+    scores = scorer.score(x)
+    np.testing.assert_array_equal(scorer.score(dum.Dataset.from_function(*x.shape, lambda rows: x[rows])), scores)
+    np.testing.assert_array_equal(scorer.pvalue(np.tile(scores, 50))[-len(x) :], scorer.pvalue(scores))
+    x[[5000, 21_000], 2] = np.nan
+    for call in (scorer.score, scorer.explain):
+        for rows in (x, dum.Dataset(x), pd.DataFrame(x)):
+            with pytest.raises(dum.NonfiniteError, match="row 5000, column 2"):
+                call(rows)
+    assert scorer.score(x[:0]).shape == (0,)
+
+
 def test_the_gil_is_released(table):
     worker = threading.Thread(target=lambda: dum.Scorer("dum", steps=10**9).fit(table[0], max_seconds=1))
     worker.start()
@@ -484,6 +571,34 @@ def test_context(caplog):
     dum.set_threads(1)
     assert dum.Scorer("knn")._context.threads == 1
     dum.set_threads(0)
+
+
+def test_warnings(tmp_path, caplog):
+    """Seen without a log, with the line of the caller; an error where the user wants that, and the fit is done."""
+    same = np.ones((50, 2))
+    for fit in (dum.Scorer("ecod").fit, dum.ECOD().fit):
+        with pytest.warns(dum.DumWarning, match="one and the same score") as caught:
+            fit(same)
+        assert [w.filename for w in caught] == [__file__]
+    with pytest.warns(dum.DumWarning):
+        make_pipeline(dum.ECOD()).fit(same)
+    scorer = dum.Scorer("ecod")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(dum.DumWarning, match="one and the same"):
+            scorer.fit(same)
+        scorer.score(same)
+        scorer.fit(np.arange(100.0).reshape(50, 2))
+    with pytest.warns(dum.DumWarning, match="no checkpoint, training goes on"):
+        dum.Head(steps=2, width=8).fit(np.eye(9), checkpoint_path=tmp_path / "missing" / "c")
+    quiet = "import numpy, dum; dum.Scorer('ecod').fit(numpy.ones((50, 2)))"
+    shown = subprocess.run([sys.executable, "-c", quiet], capture_output=True, text=True, check=True)
+    assert "<string>:1: DumWarning: 50 training rows" in shown.stderr
+    quiet = "import warnings, dum; warnings.simplefilter('ignore', dum.DumWarning)\n" + quiet
+    shown = subprocess.run([sys.executable, "-c", quiet], capture_output=True, text=True, check=True)
+    assert shown.stderr == shown.stdout == ""
+    assert caplog.records[0].dum_code == 2
+    assert [line.levelname for line in caplog.records] == ["WARNING"] * 4 + ["ERROR"] * 2
 
 
 def test_overhead_of_one_row(table):

@@ -119,6 +119,7 @@ def test_refusals(table):
 def test_pickle(table, name):
     x = table[0][:100]
     quick = {"DUM": {"steps": 5}, "AutoEncoder": {"epochs": 5}, "DeepSVDD": {"epochs": 5}, "REPEN": {"steps": 5}}
+    quick |= {"GramMatrices": {"classes": 2}, "ViM": {"classes": 2}}
     detector = getattr(dum, name)(**quick.get(name, {})).fit(x)
     other = pickle.loads(pickle.dumps(detector))
     np.testing.assert_array_equal(other.decision_function(x), detector.decision_function(x))

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import tracemalloc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -257,8 +258,10 @@ def test_weights(images, encoder, tmp_path):
     assert weights["conv1.weight"].shape == (4, 3, 3, 3)
     other = dum.Encoder("resnet", height=8, width=8, **TINY).import_weights(tmp_path / "w.safetensors")
     np.testing.assert_array_equal(other.transform(x), encoder.transform(x))
-    with pytest.raises(dum.FormatError):
-        dum.Encoder("resnet", height=8, width=8, **{**TINY, "units": 8}).import_weights(tmp_path / "w.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(dum.FormatError, match="mis-shaped"):
+            dum.Encoder("resnet", height=8, width=8, **{**TINY, "units": 8}).import_weights(tmp_path / "w.safetensors")
     with pytest.raises(NotImplementedError):
         dum.Encoder("mlp").import_weights(tmp_path / "w.safetensors")
 
@@ -367,6 +370,56 @@ def test_scorers_of_classes(images):
         dum.Scorer("msp", encoder=encoder).fit(x)
     logits = dum.Scorer("msp", encoder=encoder.set_params(output="logits")).fit(x).score(x)
     assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "output"),
+    [
+        ("ClassMahalanobis", "mds", "features"),
+        ("Energy", "energy", "logits"),
+        ("GramMatrices", "gram", "gram"),
+        ("MaxSoftmax", "msp", "logits"),
+        ("ResidualFlow", "flow", "features"),
+        ("RotationPrediction", "rotation", "rotation"),
+        ("TemperatureUncertainty", "uncertainty", "uncertainty"),
+        ("ViM", "vim", "joint"),
+    ],
+)
+def test_detectors_of_outputs(images, name, kind, output):
+    """They take the output that they need, and leave the encoder as it is."""
+    x, y = images
+    how = {"uncertainty": "on"} if output == "uncertainty" else {"objective": "supervised", "rotation": "on"}
+    encoder = dum.Encoder("resnet", **TINY, **how).fit(x, y)
+    classes = kind in ("mds", "flow")
+    detector = getattr(dum, name)(encoder=encoder).fit(x, y)
+    scorer = dum.Scorer(kind, encoder=pickle.loads(pickle.dumps(encoder)).set_params(output=output))
+    scorer.fit(x, labels=np.searchsorted(encoder.classes_, y) if classes else None)
+    np.testing.assert_array_equal(detector.decision_scores_, scorer.score(x))
+    np.testing.assert_array_equal(detector.score_samples(x), -detector.decision_scores_)
+    assert encoder.output == detector.encoder.output == "features"
+    for other in (pickle.loads(pickle.dumps(detector)), clone(detector).fit(x, y)):
+        np.testing.assert_array_equal(other.score_samples(x), -detector.decision_scores_)
+    np.testing.assert_array_equal(clone(detector).fit_predict(x, y), detector.predict(x))
+    if output == "logits":
+        odin = getattr(dum, name)(encoder=encoder.set_params(output="odin")).fit(x)
+        assert not np.array_equal(odin.decision_scores_, detector.decision_scores_)
+    if output == "uncertainty":
+        lacks = dum.Encoder("resnet", **TINY).fit(x)
+        with pytest.raises(NotImplementedError, match="output is uncertainty"):
+            getattr(dum, name)(encoder=lacks).fit(x)
+
+
+def test_detectors_of_classes(images):
+    x, y = images[0].reshape(72, -1)[:, :10], images[1]
+    for detector, kind in ((dum.ClassMahalanobis(), "mds"), (dum.ResidualFlow(epochs=2), "flow")):
+        options = {"epochs": 2} if kind == "flow" else {}
+        alone = dum.Scorer(kind, **options).fit(x, labels=np.zeros(72))
+        np.testing.assert_array_equal(detector.fit(x).decision_scores_, alone.score(x))
+        by_class = detector.fit(x, y).decision_scores_
+        assert not np.array_equal(by_class, alone.score(x))
+        np.testing.assert_array_equal(detector.fit(x, np.unique(y, return_inverse=True)[1]).decision_scores_, by_class)
+        with pytest.raises(ValueError, match="labels have the shape"):
+            detector.fit(x, y[1:])
 
 
 def test_detector(images, encoder):

@@ -95,6 +95,60 @@ def test_the_tool_gives_the_same_bits(kind, table, tmp_path):
     assert (tmp_path / "python.dum").read_bytes() == (tmp_path / "c.dum").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("mlp", {"layers": 1, "units": 8, "embedding": 4, "projection": 4, "batch": 50, "epochs": 2}),
+        ("resnet", {"depth": 8, "units": 4, "projection": 8, "batch": 20, "epochs": 1}),
+        ("resnet", {"depth": 8, "units": 4, "objective": "supervised", "batch": 20, "epochs": 1}),
+    ],
+)
+def test_the_tool_trains_the_same_encoder(kind, options, table, tmp_path):
+    tool = os.environ.get("DUM_TOOL")
+    if not tool:
+        pytest.skip("DUM_TOOL does not say where the tool dum is")
+    rng = np.random.default_rng(0)
+    x = table[0][:200] if kind == "mlp" else rng.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    y = np.arange(len(x)) % 3 if "objective" in options else None
+    options = {"seed": 5, **options}
+    np.save(tmp_path / "x.npy", x)
+    words = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+    if y is not None:
+        np.save(tmp_path / "y.npy", y)
+        words += ["--labels", tmp_path / "y.npy"]
+
+    def run(*words):
+        subprocess.run([tool, *map(str, words)], check=True, capture_output=True)
+
+    run("encoder", tmp_path / "x.npy", "--out", tmp_path / "c.dum", *words)
+    encoder = dum.Encoder(kind, **options).fit(x, y)
+    encoder.save(tmp_path / "python.dum")
+    assert (tmp_path / "python.dum").read_bytes() == (tmp_path / "c.dum").read_bytes()
+    for output in ["features", "projection" if y is None else "logits"]:
+        expected = encoder.set_params(output=output).transform(x)
+        loaded = dum.Encoder.load(tmp_path / "c.dum").set_params(output=output)
+        np.testing.assert_array_equal(loaded.transform(x), expected)
+        run("embed", tmp_path / "python.dum", tmp_path / "x.npy", "--output", output, "--out", tmp_path / "z.npy")
+        np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), expected)
+
+    # Below a scorer, in one file.
+    encoder.set_params(output="features")
+    scorer = dum.Scorer("ecod", encoder=encoder).fit(x)
+    scorer.save(tmp_path / "python.dum")
+    run(
+        "fit",
+        "--scorer",
+        "ecod",
+        "--encoder",
+        tmp_path / "c.dum",
+        "--data",
+        tmp_path / "x.npy",
+        "--model",
+        tmp_path / "s",
+    )
+    assert (tmp_path / "s").read_bytes() == (tmp_path / "python.dum").read_bytes()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_safetensors_opens_models(kind, table, tmp_path):
     options = (

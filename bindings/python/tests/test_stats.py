@@ -50,3 +50,18 @@ def test_refusals():
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize(("method", "scipys"), [("plain", "bh"), ("any", "by")])
+def test_false_discoveries(method, scipys):
+    rng = np.random.default_rng(0)
+    p = np.r_[rng.uniform(size=40), rng.uniform(size=10) * 1e-3, 1e-320]
+    found = dum.false_discoveries(-np.log10(p), 0.1, method=method)
+    assert found.dtype == bool
+    np.testing.assert_array_equal(found, scipy.stats.false_discovery_control(p, method=scipys) <= 0.1)
+    assert 5 < found.sum() < 20
+    for bad in ({"rate": 0}, {"rate": 0.1, "method": "some"}):
+        with pytest.raises(ValueError, match=r"rate|method"):
+            dum.false_discoveries([1.0], **bad)
+    with pytest.raises(dum.NonfiniteError):
+        dum.false_discoveries([np.nan], 0.1)

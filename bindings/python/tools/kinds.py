@@ -22,8 +22,11 @@ NAMES = {
     "dum": ("DUM", "Deep uncertainty model: a predicted variance (Wu & Goodman 2020)"),
     "ecod": ("ECOD", "Empirical cumulative distributions (Li et al. 2022)"),
     "eif": ("ExtendedIsolationForest", "Isolation forest with sloping cuts (Hariri et al. 2019)"),
+    "energy": ("Energy", "Minus the log of the sum of the exponentials of logits (Liu et al. 2020)"),
     "elliptic": ("EllipticEnvelope", "Robust Mahalanobis distance, FastMCD (Rousseeuw & Van Driessen 1999)"),
     "ensemble": ("Ensemble", "Weighted mean of other kinds' scores"),
+    "flow": ("ResidualFlow", "Gaussians of the classes, then affine couplings (Zisselman & Tamar 2020)"),
+    "gram": ("GramMatrices", "How far sums of Gram matrices leave their ranges (Sastry & Oore 2020)"),
     "hbos": ("HBOS", "Histograms of the columns (Goldstein & Dengel 2012)"),
     "iforest": ("IsolationForest", "Isolation forest (Liu, Ting & Zhou 2008)"),
     "kde": ("KDE", "Kernel density by random features (Rahimi & Recht 2007)"),
@@ -31,14 +34,29 @@ NAMES = {
     "lesinn": ("LeSiNN", "Mean distance to the nearest of small samples (Pang et al. 2015)"),
     "lof": ("LOF", "Local outlier factor (Breunig et al. 2000)"),
     "mahalanobis": ("Mahalanobis", "Mahalanobis distance to the mean"),
+    "mds": ("ClassMahalanobis", "Mahalanobis distance to the nearest class (Lee et al. 2018)"),
+    "msp": ("MaxSoftmax", "Minus the largest softmax of logits (Hendrycks & Gimpel 2017), or ODIN (Liang et al. 2018)"),
     "ocsvm": ("OneClassSVM", "One-class support vector machine (Schoelkopf et al. 2001)"),
     "pca": ("PCA", "What principal components leave of a row (Shyu et al. 2003)"),
     "repen": ("REPEN", "Learned representation for nearest neighbours in samples (Pang et al. 2018)"),
+    "rotation": ("RotationPrediction", "How badly the turns of four turned copies are told (Hendrycks et al. 2019)"),
     "sp": ("SamplingDistance", "Distance to the nearest row of one small sample (Sugiyama & Borgwardt 2013)"),
+    "uncertainty": ("TemperatureUncertainty", "What an encoder with uncertainty says of an input (Zhang et al. 2021)"),
+    "vim": ("ViM", "Residual of the features, scaled like a logit, less the energy (Wang et al. 2022)"),
 }
 
-# Kinds that stand on what an encoder puts out are no detectors of rows: dum.Scorer has them.
-APART = {"energy", "flow", "gram", "mds", "msp", "rotation", "uncertainty", "vim"}
+# Kinds that read certain outputs of an encoder (docs/ood.md): which, the usual one first.
+OUTPUTS = {
+    "energy": ("logits", "odin"),
+    "gram": ("gram",),
+    "msp": ("logits", "odin"),
+    "rotation": ("rotation",),
+    "uncertainty": ("uncertainty",),
+    "vim": ("joint",),
+}
+
+# Kinds whose fit takes the class of each row as y.
+CLASSES = {"flow", "mds"}
 
 # Kinds whose scores have a border of their own between usual and unusual, for contamination="auto".
 BORDERS = {"iforest": "0.5", "eif": "0.5", "lof": "1.5", "ocsvm": "0.0"}
@@ -89,20 +107,32 @@ def argument(param: dum.Param) -> str:
 def class_of(kind: str) -> str:
     params = dum.scorer_params(kind)
     title = NAMES.get(kind, ("", f"Kind {kind} (docs/detectors.md)"))[1]
-    border = BORDERS.get(kind)
+    border, outputs = BORDERS.get(kind), OUTPUTS.get(kind, ())
     lines = ["", f"class {class_name(kind)}(Detector):", f'    """{title}.', ""]
-    lines += [f'    Wraps the scorer kind "{kind}".', "", "    Parameters", "    ----------"]
+    lines.append(f'    Wraps the scorer kind "{kind}".')
+    if kind in CLASSES:
+        lines[-1] += " y of fit is the class of each row; without, all are of one."
+    lines += ["", "    Parameters", "    ----------"]
     for param in params:
         lines.append(f"    {param.name} : {range_of(param)}; default {repr_(param.default)}")
         lines.append(paragraph(param.help, "        "))
     lines.append("    encoder : Encoder; default None")
-    lines.append("        below the detector, which then takes its inputs; trained already")
+    below = "below the detector, which then takes its inputs; trained already"
+    if outputs:
+        below += f"; its output is {' or '.join(outputs)}, whatever it says. None: the rows are such outputs"
+    lines.append(paragraph(below, "        "))
     lines.append('    contamination : "auto", or a share in (0, 0.5]; default "auto"')
     auto = "a tenth" if border is None else f"those that score above {border}"
     lines.append(paragraph(f"share of the training rows that count as anomalous; auto: {auto}", "        "))
     lines += ['    """', "", f'    _kind: ClassVar[str] = "{kind}"']
     if border is not None:
         lines.append(f"    _border: ClassVar[float | None] = {border}")
+    if outputs:
+        lines.append(
+            f"    _outputs: ClassVar[tuple[str, ...]] = ({', '.join(map(repr_, outputs))}{',' * (len(outputs) < 2)})"
+        )
+    if kind in CLASSES:
+        lines.append("    _classes: ClassVar[bool] = True")
     lines += ["", "    def __init__(", "        self,", "        *,"]
     lines += map(argument, params)
     lines.append("        encoder: EncoderBase | None = None,")
@@ -131,7 +161,7 @@ def encoder() -> str:
 
 
 def module() -> str:
-    kinds = sorted(set(dum.scorer_kinds()) - APART)
+    kinds = sorted(dum.scorer_kinds())
     names = ",\n".join(
         f'    "{name}"'
         for name in sorted(

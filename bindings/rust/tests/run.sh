@@ -2,7 +2,8 @@
 # Tests the crates against an installed libdum, with nothing but Debian's Rust: no crate is fetched. tests/run.sh calls it,
 # after it has built libdum. libdum-ndarray is tested where Debian's librust-ndarray-dev is installed, in a release that has
 # the right one.
-#   run.sh BUILD FOLDER    BUILD: a build folder of libdum; FOLDER: for what is made here
+#   run.sh BUILD FOLDER [--sanitize]    BUILD: a build folder of libdum; FOLDER: for what is made here; --sanitize: only the
+# tests, and BUILD is one with ASan and UBSan
 set -eu
 build=$(cd "$1" && pwd)
 mkdir -p "$2"
@@ -24,6 +25,15 @@ PKG_CONFIG_PATH=$(dirname "$pc")
 library=$(dirname "$PKG_CONFIG_PATH")
 export PKG_CONFIG_PATH
 
+if [ "${3:-}" = --sanitize ]; then
+    # Not cargo itself, which hangs with it. A test leaks what it must not drop.
+    runner=CARGO_TARGET_$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER
+    preload=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libubsan.so)
+    export "$runner=env LD_PRELOAD=$preload ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1"
+    LD_LIBRARY_PATH=$library DUM_TOOL=$build/examples/dum cargo test --offline --quiet --lib --tests
+    exit
+fi
+tools/declarations.sh --check
 tools/declarations.sh --check
 if cargo fmt --version >/dev/null 2>&1; then
     cargo fmt --all --check

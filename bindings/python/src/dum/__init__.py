@@ -2,7 +2,8 @@
 """libdum for Python: anomaly detection and deep uncertainty models.
 
 Detectors (`dum.IsolationForest`, `dum.KNN`, `dum.DUM`, ...) follow scikit-learn: higher `score_samples` is more
-normal. `Scorer` and `Head` are the library's own handles: higher `score` is more anomalous. `Encoder` makes embeddings.
+normal. `Scorer` and `Head` are the library's own handles: higher `score` is more anomalous. `Encoder` makes embeddings,
+`Monitor` raises the alarm on a deployed model.
 """
 
 import importlib
@@ -20,6 +21,7 @@ from dum._error import (
     CallbackError,
     Cancelled,
     ChecksumError,
+    DumWarning,
     Error,
     FileError,
     FormatError,
@@ -34,8 +36,9 @@ from dum._error import (
 )
 from dum._fit import Progress
 from dum._model import Head, ModelInfo, Scorer, inspect_model
-from dum._params import Param, encoder_kinds, encoder_params, head_params, scorer_kinds, scorer_params
-from dum._stats import Estimate, TTest, auroc, average_precision, fpr95, product_of_experts, ttest
+from dum._monitor import Monitor, MonitorState, TopRow
+from dum._params import Param, encoder_kinds, encoder_params, head_params, monitor_params, scorer_kinds, scorer_params
+from dum._stats import Estimate, TTest, auroc, average_precision, false_discoveries, fpr95, product_of_experts, ttest
 
 if TYPE_CHECKING:
     from dum import plot as plot
@@ -53,6 +56,7 @@ __all__ = [
     "ChecksumError",
     "Context",
     "Dataset",
+    "DumWarning",
     "Error",
     "Estimate",
     "FileError",
@@ -61,6 +65,8 @@ __all__ = [
     "InternalError",
     "LimitError",
     "ModelInfo",
+    "Monitor",
+    "MonitorState",
     "NonfiniteError",
     "OutOfMemoryError",
     "Param",
@@ -69,6 +75,7 @@ __all__ = [
     "ShapeError",
     "StateError",
     "TTest",
+    "TopRow",
     "UnsupportedError",
     "VersionError",
     "auroc",
@@ -76,10 +83,12 @@ __all__ = [
     "backends",
     "encoder_kinds",
     "encoder_params",
+    "false_discoveries",
     "fpr95",
     "head_params",
     "images",
     "inspect_model",
+    "monitor_params",
     "product_of_experts",
     "scorer_kinds",
     "scorer_params",

@@ -3,11 +3,13 @@
 
 import logging
 import os
+import sys
 import threading
+import warnings
 from typing import Any, NamedTuple
 
 from dum._dum import ffi, lib
-from dum._error import check, check_called_back, keep_raised
+from dum._error import DumWarning, check, check_called_back, keep_raised
 
 Path = str | os.PathLike[str]
 
@@ -33,10 +35,22 @@ def struct(name: str) -> Any:
     return made
 
 
+def _level_outside() -> int:
+    """The stack level, seen from who calls this, of the first line that is none of this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 @ffi.def_extern(name="dum_py_log", onerror=keep_raised)  # type: ignore[untyped-decorator]
 def _log(_user: Any, level: int, code: int, line: Any) -> None:
     levels = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
-    logger.log(levels.get(level, logging.DEBUG), text(line), extra={"dum_code": code})
+    message = text(line)
+    logger.log(levels.get(level, logging.DEBUG), message, extra={"dum_code": code})
+    # Who has set up no log sees these. An import that fails raises: its lines are only the details.
+    if level <= lib.DUM_LOG_WARNING and code != lib.DUM_LOG_IMPORT:
+        warnings.warn(message, DumWarning, stacklevel=_level_outside())
 
 
 class Context:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from dum._array import flat, plain
 from dum._dataset import Dataset
@@ -22,23 +22,41 @@ class Detector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     _kind: ClassVar[str]
     _border: ClassVar[float | None] = None
+    _outputs: ClassVar[tuple[str, ...]] = ()
+    _classes: ClassVar[bool] = False
     contamination: float | Literal["auto"]
     encoder: EncoderBase | None
 
     def fit(self, X: Any, y: Any = None, *, progress: bool | ProgressCallback = False, max_seconds: float = 0) -> Self:
-        """Fits to the rows of X; y is ignored. `progress` and `max_seconds` are those of `Scorer.fit`."""
+        """Fits to the rows of X. y is ignored, but for ClassMahalanobis and ResidualFlow: the class of each row.
+        `progress` and `max_seconds` are those of `Scorer.fit`."""
         share = self.contamination
         if share != "auto" and not (isinstance(share, Real) and 0 < share <= 0.5):
             raise ValueError(f"contamination is {share!r}, expected 'auto' or a share in (0, 0.5]")
         rows = self._rows(X, reset=True)
-        scorer = Scorer(self._kind, encoder=self.encoder, **self._options())
+        labels = None
+        if self._classes:
+            labels = np.zeros(len(rows)) if y is None else np.unique(column_or_1d(y), return_inverse=True)[1]
+        scorer = Scorer(self._kind, encoder=self._below(), **self._options())
         data = Dataset(rows, getattr(self, "feature_names_in_", None))
         try:
-            scorer.fit(data, progress=progress, max_seconds=max_seconds)
+            scorer.fit(data, labels=labels, progress=progress, max_seconds=max_seconds)
         finally:  # a fit that was stopped by Ctrl-C leaves what it has
             if scorer.fitted:
                 self._keep(scorer, data)
         return self
+
+    def _below(self) -> EncoderBase | None:
+        """The encoder, with an output that this kind reads."""
+        encoder = self.encoder
+        if encoder is None or not self._outputs or getattr(encoder, "output", None) in (None, *self._outputs):
+            return encoder
+        made: EncoderBase = encoder._twin().set_params(output=self._outputs[0])
+        return made
+
+    def fit_predict(self, X: Any, y: Any = None, **more: Any) -> npt.NDArray[np.int_]:
+        """fit, then predict, of the same rows."""
+        return self.fit(X, y, **more).predict(X)
 
     def _options(self) -> dict[str, Any]:
         """Those that are not the default: preset sets the others."""

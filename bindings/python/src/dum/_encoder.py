@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the encoders share: scikit-learn's conventions for what transforms its input."""
 
-import re
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -13,13 +12,11 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from dum._array import BYTES, flat, narrow, plain
 from dum._context import Path
 from dum._dataset import Dataset
-from dum._error import Error
 from dum._fit import ProgressCallback
 from dum._model import EncoderModel
 from dum._params import Option, encoder_params
 
 SIZES = ("height", "width", "channels")
-ROWS = 1024  # embedded between two looks for Ctrl-C
 
 
 def checked(estimator: Any, X: Any, reset: bool, least: int) -> npt.NDArray[Any]:
@@ -167,19 +164,8 @@ class EncoderBase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         does not depend on the rows beside it."""
         model = self._ready()
         rows = X if isinstance(X, Dataset) else self._rows(X, reset=False)
-        cols = rows.cols if isinstance(rows, Dataset) else rows.shape[1]
-        out = np.empty((len(rows), model.embedding_cols(cols)), dtype=np.float32)
-        if isinstance(rows, Dataset):
-            model.embed(rows, out)
-        else:
-            for first in range(0, len(rows), ROWS):
-                try:
-                    model.embed(Dataset(rows[first : first + ROWS]), out[first : first + ROWS])
-                except Error as error:
-                    number = re.match(r"row (\d+)", str(error))
-                    if number is None or first == 0:
-                        raise
-                    raise type(error)(f"row {int(number[1]) + first}{str(error)[number.end() :]}") from None
+        out = np.empty((len(rows), model.embedding_cols(rows.shape[1])), dtype=np.float32)
+        model.embed(rows, out)
         return out
 
     def _accuracy(self, X: Any, y: Any, X_test: Any, y_test: Any, neighbours: int | None) -> float:

@@ -13,6 +13,10 @@ class Error(Exception):
     status = 0
 
 
+class DumWarning(UserWarning):
+    """What libdum has to say of a call that succeeds, such as that all scores are equal."""
+
+
 class Cancelled(Error):
     """A fit was stopped before there was anything to keep."""
 
@@ -96,7 +100,9 @@ def fail(status: int) -> None:
         message = re.sub(r"-?\bnan\b", "NaN", message)  # the name that Python's users look for
     if status == StateError.status:  # what to call has the same name here, mostly
         message = message.replace("dum_scorer_set_encoder", "Scorer.load(path, encoder)")
-        message = re.sub(r"\bdum_(head|scorer)_", "", message)
+        message = re.sub(r"\bdum_(head|scorer|monitor)_", "", message)
+    if status == ArgumentError.status:  # the only way to such a NULL from Python
+        message = re.sub(r"^(dataset|encoder|head|monitor|reference|scorer) is NULL$", r"\1 is closed", message)
     raise _BY_STATUS.get(status, Error)(message)
 
 

@@ -19,17 +19,25 @@ __all__ = [
     "REPEN",
     "AutoEncoder",
     "CallableEncoder",
+    "ClassMahalanobis",
     "DeepSVDD",
     "Detector",
     "EllipticEnvelope",
     "Encoder",
+    "Energy",
     "Ensemble",
     "ExtendedIsolationForest",
+    "GramMatrices",
     "IsolationForest",
     "LeSiNN",
     "Mahalanobis",
+    "MaxSoftmax",
     "OneClassSVM",
+    "ResidualFlow",
+    "RotationPrediction",
     "SamplingDistance",
+    "TemperatureUncertainty",
+    "ViM",
 ]
 
 
@@ -736,6 +744,41 @@ class EllipticEnvelope(Detector):
         self.contamination = contamination
 
 
+class Energy(Detector):
+    """Minus the log of the sum of the exponentials of logits (Liu et al. 2020).
+
+    Wraps the scorer kind "energy".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    temperature : 0.001 to 1e+06; default 1.0
+        what divides the logits; with an encoder's output odin: 1000
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already; its output is logits or odin, whatever it
+        says. None: the rows are such outputs
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "energy"
+    _outputs: ClassVar[tuple[str, ...]] = ("logits", "odin")
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        temperature: float = 1.0,
+        encoder: EncoderBase | None = None,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.temperature = temperature
+        self.encoder = encoder
+        self.contamination = contamination
+
+
 class Ensemble(Detector):
     """Weighted mean of other kinds' scores.
 
@@ -850,6 +893,100 @@ class Ensemble(Detector):
         self.pca = pca
         self.repen = repen
         self.sp = sp
+        self.encoder = encoder
+        self.contamination = contamination
+
+
+class ResidualFlow(Detector):
+    """Gaussians of the classes, then affine couplings (Zisselman & Tamar 2020).
+
+    Wraps the scorer kind "flow". y of fit is the class of each row; without, all are of one.
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
+    couplings : 0 to 64; default 4
+        affine couplings of each part; 0: half of what mds says
+    width : 1 to 1024; default 64
+        units of each of a coupling's two hidden layers
+    epochs : 1 to 1e+06; default 10
+        passes over the rows for each coupling
+    batch : 1 to 65536; default 128
+        rows of a step, or all where there are fewer
+    rate : 1e-09 to 10; default 0.001
+        of Adam
+    seed : 0 to 9.0072e+15; default 0
+        of all random numbers
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "flow"
+    _classes: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        couplings: int = 4,
+        width: int = 64,
+        epochs: int = 10,
+        batch: int = 128,
+        rate: float = 0.001,
+        seed: int = 0,
+        encoder: EncoderBase | None = None,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.couplings = couplings
+        self.width = width
+        self.epochs = epochs
+        self.batch = batch
+        self.rate = rate
+        self.seed = seed
+        self.encoder = encoder
+        self.contamination = contamination
+
+
+class GramMatrices(Detector):
+    """How far sums of Gram matrices leave their ranges (Sastry & Oore 2020).
+
+    Wraps the scorer kind "gram".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    classes : 0 to 65536; default 0
+        how many of the last columns are logits; 0: as the encoder says
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already; its output is gram, whatever it says.
+        None: the rows are such outputs
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "gram"
+    _outputs: ClassVar[tuple[str, ...]] = ("gram",)
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        classes: int = 0,
+        encoder: EncoderBase | None = None,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.classes = classes
         self.encoder = encoder
         self.contamination = contamination
 
@@ -1154,6 +1291,76 @@ class Mahalanobis(Detector):
         self.contamination = contamination
 
 
+class ClassMahalanobis(Detector):
+    """Mahalanobis distance to the nearest class (Lee et al. 2018).
+
+    Wraps the scorer kind "mds". y of fit is the class of each row; without, all are of one.
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    scaling : "none", "minmax", "zscore", "unit"; default "none"
+        of the columns, by the training rows: to 0 to 1, or to mean 0 and deviation 1; a constant column to 0; unit:
+        of each row, to length 1
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "mds"
+    _classes: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        scaling: Literal["none", "minmax", "zscore", "unit"] = "none",
+        encoder: EncoderBase | None = None,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.scaling = scaling
+        self.encoder = encoder
+        self.contamination = contamination
+
+
+class MaxSoftmax(Detector):
+    """Minus the largest softmax of logits (Hendrycks & Gimpel 2017), or ODIN (Liang et al. 2018).
+
+    Wraps the scorer kind "msp".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    temperature : 0.001 to 1e+06; default 1.0
+        what divides the logits; with an encoder's output odin: 1000
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already; its output is logits or odin, whatever it
+        says. None: the rows are such outputs
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "msp"
+    _outputs: ClassVar[tuple[str, ...]] = ("logits", "odin")
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        temperature: float = 1.0,
+        encoder: EncoderBase | None = None,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.temperature = temperature
+        self.encoder = encoder
+        self.contamination = contamination
+
+
 class OneClassSVM(Detector):
     """One-class support vector machine (Schoelkopf et al. 2001).
 
@@ -1317,6 +1524,41 @@ class REPEN(Detector):
         self.contamination = contamination
 
 
+class RotationPrediction(Detector):
+    """How badly the turns of four turned copies are told (Hendrycks et al. 2019).
+
+    Wraps the scorer kind "rotation".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    part : "both", "turns"; default "both"
+        turns: without the softmax of the classes
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already; its output is rotation, whatever it says.
+        None: the rows are such outputs
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "rotation"
+    _outputs: ClassVar[tuple[str, ...]] = ("rotation",)
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        part: Literal["both", "turns"] = "both",
+        encoder: EncoderBase | None = None,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.part = part
+        self.encoder = encoder
+        self.contamination = contamination
+
+
 class SamplingDistance(Detector):
     """Distance to the nearest row of one small sample (Sugiyama & Borgwardt 2013).
 
@@ -1355,5 +1597,75 @@ class SamplingDistance(Detector):
         self.scaling = scaling
         self.sample = sample
         self.seed = seed
+        self.encoder = encoder
+        self.contamination = contamination
+
+
+class TemperatureUncertainty(Detector):
+    """What an encoder with uncertainty says of an input (Zhang et al. 2021).
+
+    Wraps the scorer kind "uncertainty".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already; its output is uncertainty, whatever it
+        says. None: the rows are such outputs
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "uncertainty"
+    _outputs: ClassVar[tuple[str, ...]] = ("uncertainty",)
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        encoder: EncoderBase | None = None,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.encoder = encoder
+        self.contamination = contamination
+
+
+class ViM(Detector):
+    """Residual of the features, scaled like a logit, less the energy (Wang et al. 2022).
+
+    Wraps the scorer kind "vim".
+
+    Parameters
+    ----------
+    holdout : 0 to 0.9; default 0.0
+        share of the rows that fit keeps out of training to calibrate
+    components : 0 to 4095; default 0
+        of the features that are left out, less than there are; 0: 1000 of 2048 features, 512 of 768, else half
+    classes : 0 to 65536; default 0
+        how many of the last columns are logits; 0: as the encoder says
+    encoder : Encoder; default None
+        below the detector, which then takes its inputs; trained already; its output is joint, whatever it says.
+        None: the rows are such outputs
+    contamination : "auto", or a share in (0, 0.5]; default "auto"
+        share of the training rows that count as anomalous; auto: a tenth
+    """
+
+    _kind: ClassVar[str] = "vim"
+    _outputs: ClassVar[tuple[str, ...]] = ("joint",)
+
+    def __init__(
+        self,
+        *,
+        holdout: float = 0.0,
+        components: int = 0,
+        classes: int = 0,
+        encoder: EncoderBase | None = None,
+        contamination: float | Literal["auto"] = "auto",
+    ) -> None:
+        self.holdout = holdout
+        self.components = components
+        self.classes = classes
         self.encoder = encoder
         self.contamination = contamination

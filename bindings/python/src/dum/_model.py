@@ -3,17 +3,19 @@
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from dum._array import BYTES, DOUBLES, FLOATS, column_names, plain, rows_of
+from dum._array import BYTES, DOUBLES, column_names, plain, rows_of
 from dum._context import Context, Path, c_path, default_context, struct, text
-from dum._dataset import Dataset
+from dum._dataset import FEW, Dataset, by_blocks, source
 from dum._dum import ffi, lib
 from dum._error import ArgumentError, Cancelled, check, check_called_back, keep_raised
 from dum._fit import ProgressCallback, ReduceCallback, watching
+from dum._handle import Handle, again, restore
 from dum._params import Option, Param, encoder_params, head_params, scorer_params
 
 if TYPE_CHECKING:
@@ -21,14 +23,7 @@ if TYPE_CHECKING:
 
 
 INTEGERS = ffi.typeof("int32_t[]")
-
-
-def _restore(cls: Any, data: bytes, *more: Any) -> Any:
-    return cls.from_bytes(data, *more)
-
-
-def _again(cls: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    return cls(*arguments, **options)
+MANY = 1 << 20  # scores whose p-values take a part of a second
 
 
 def model_of(encoder: Any) -> "EncoderModel | None":
@@ -39,80 +34,8 @@ def model_of(encoder: Any) -> "EncoderModel | None":
     return model
 
 
-class _Model:
-    """A fit makes a new handle and puts it in the old one's place at the end: threads that use the old one
-    meanwhile are safe, and a fit that fails leaves everything as it was."""
-
-    _noun: ClassVar[str]
-
-    def __init__(self, params: list[Param], options: dict[str, Option], context: Context | None) -> None:
-        self._context = context or default_context()
-        known = [param.name for param in params]
-        # An option such as preset sets those below it: the table's order, not the caller's.
-        self._options = dict(sorted(options.items(), key=lambda o: known.index(o[0]) if o[0] in known else -1))
-        self._params = params
-        self._handle = self._fresh()
-
-    def _call(self, verb: str, *arguments: Any) -> int:
-        return int(getattr(lib, f"dum_{self._noun}_{verb}")(*arguments))
-
-    def _create(self, out: Any) -> int:
-        raise NotImplementedError
-
-    @classmethod
-    def _own(cls, pointer: Any) -> Any:
-        return ffi.gc(pointer, getattr(lib, f"dum_{cls._noun}_destroy"))
-
-    def _fresh(self) -> Any:
-        out = ffi.new(f"dum_{self._noun} **")
-        check(self._create(out))
-        handle = self._own(out[0])
-        for name, value in self._options.items():
-            self._set(handle, name, value)
-        return handle
-
-    def _set(self, handle: Any, name: str, value: Option) -> None:
-        if isinstance(value, str):
-            check(self._call("set_text", handle, name.encode(), value.encode()))
-            return
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise TypeError(f"option {name} is {value!r}, expected a number or a text") from None
-        check(self._call("set_number", handle, name.encode(), number))
-
-    def _copy(self) -> Any:
-        out = ffi.new(f"dum_{self._noun} **")
-        data = self.to_bytes()
-        check(self._call("load_memory", self._context._handle, data, len(data), out))
-        return self._own(out[0])
-
-    @classmethod
-    def _loaded(cls, handle: Any, context: Context) -> Self:
-        """Of a handle that is owned already."""
-        made = cls.__new__(cls)
-        made._context = context
-        made._handle = handle
-        made._params = made._table()
-        made._options = made.options
-        return made
-
-    def _table(self) -> list[Param]:
-        raise NotImplementedError
-
-    @property
-    def options(self) -> dict[str, Option]:
-        """Every option and its value."""
-        return {param.name: self._value(param) for param in self._params}
-
-    def _value(self, param: Param) -> Option:
-        if param.type == "text":
-            value = ffi.new("char **")
-            check(self._call("get_text", self._handle, param.name.encode(), value))
-            return text(value[0])
-        number = ffi.new("double *")
-        check(self._call("get_number", self._handle, param.name.encode(), number))
-        return int(number[0]) if param.type == "integer" else float(number[0])
+class _Model(Handle):
+    """What is fitted to rows."""
 
     @property
     def cols(self) -> int:
@@ -230,47 +153,6 @@ class _Model:
         """The handle that a fit trains."""
         return self._copy() if warm else self._fresh()
 
-    def save(self, path: Path) -> None:
-        """Writes the model file: the old one or the new one is there, never a part."""
-        check(self._call("save", self._handle, c_path(path)))
-
-    @classmethod
-    def load(cls, path: Path, *, context: Context | None = None) -> Self:
-        context = context or default_context()
-        out = ffi.new(f"dum_{cls._noun} **")
-        check_called_back(getattr(lib, f"dum_{cls._noun}_load")(context._handle, c_path(path), out))
-        return cls._loaded(cls._own(out[0]), context)
-
-    def to_bytes(self) -> bytes:
-        """The model file, in memory."""
-        size = ffi.new("size_t *")
-        handle = self._handle
-        check(self._call("save_memory", handle, ffi.NULL, 0, size))
-        data = bytearray(size[0])
-        check(self._call("save_memory", handle, ffi.from_buffer(data), len(data), size))
-        return bytes(data)
-
-    @classmethod
-    def from_bytes(cls, data: Any, *, context: Context | None = None) -> Self:
-        context = context or default_context()
-        out = ffi.new(f"dum_{cls._noun} **")
-        buffer = ffi.from_buffer(data)
-        check_called_back(getattr(lib, f"dum_{cls._noun}_load_memory")(context._handle, buffer, len(buffer), out))
-        return cls._loaded(cls._own(out[0]), context)
-
-    def _arguments(self) -> tuple[Any, ...]:
-        return ()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self.fitted:
-            return _restore, (type(self), self.to_bytes())
-        return _again, (type(self), self._arguments(), self._options)
-
-    def __repr__(self) -> str:
-        usual = {param.name: param.default for param in self._params}
-        changed = [f"{name}={value!r}" for name, value in self.options.items() if value != usual[name]]
-        return f"{type(self).__name__}({', '.join([repr(a) for a in self._arguments()] + changed)})"
-
 
 class Head(_Model):
     """The network that predicts how uncertain an embedding is. Options: docs/options.md, from `preset` on."""
@@ -289,9 +171,9 @@ class Head(_Model):
     def log_variance(self, x: Any) -> npt.NDArray[np.float32]:
         """log sigma^2 of each row, in the head's scaled space: rows x 1 (circular) or rows x columns."""
         handle = self._handle
-        pointer, rows, cols, stride, _keep = rows_of(x)
-        out = np.empty((rows, lib.dum_head_log_variance_cols(handle)), dtype=np.float32)
-        check(lib.dum_head_log_variance(handle, pointer, rows, cols, stride, ffi.from_buffer(FLOATS, out)))
+        rows = source(x)
+        out = np.empty((len(rows), lib.dum_head_log_variance_cols(handle)), dtype=np.float32)
+        by_blocks(rows, partial(lib.dum_head_log_variance, handle), out)
         return out
 
 
@@ -357,9 +239,9 @@ class Scorer(_Model):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.fitted:
             hosted = self._below is not None and self._below.hosted
-            return _restore, (type(self), self.to_bytes(), *((self._encoder,) if hosted else ()))
+            return restore, (type(self), self.to_bytes(), *((self._encoder,) if hosted else ()))
         more = {} if self._encoder is None else {"encoder": self._encoder}
-        return _again, (type(self), self._arguments(), {**more, **self._options})
+        return again, (type(self), self._arguments(), {**more, **self._options})
 
     def _table(self) -> list[Param]:
         self._kind = text(lib.dum_scorer_kind(self._handle))
@@ -383,40 +265,40 @@ class Scorer(_Model):
         """One number a row, higher = more anomalous. A row's score does not depend on the rows beside it. Columns
         that have names (a data frame, a dataset) must have those of the training rows."""
         handle = self._handle
-        if type(x) is np.ndarray and x.dtype != BYTES:
+        if type(x) is np.ndarray and x.ndim == 2 and x.dtype != BYTES and len(x) <= FEW:
+            # One row takes microseconds.
             pointer, rows, cols, stride, _keep = rows_of(x)
             out = np.empty(rows)
             status = lib.dum_scorer_score(handle, pointer, rows, cols, stride, ffi.from_buffer(DOUBLES, out))
             if status:
                 check_called_back(status)
             return out
-        data = x if isinstance(x, Dataset) else Dataset(x, context=self._context)
-        out = np.empty(data.rows)
-        check_called_back(lib.dum_scorer_score_dataset(handle, data._handle, ffi.from_buffer(DOUBLES, out)))
+        data = self._source(x)
+        out = np.empty(len(data))
+        by_blocks(data, partial(lib.dum_scorer_score, handle), out)
         return out
 
-    def _rows(self, x: Any) -> tuple[Any, int, int, int, npt.NDArray[np.float32]]:
-        """As `rows_of`. Compares the names of the columns, as the library does where it is given a dataset."""
+    def _source(self, x: Any) -> npt.NDArray[np.float32] | Dataset:
+        """As `source`. Compares the names of the columns, as the library does where it is given a dataset."""
         names = x.names if isinstance(x, Dataset) else column_names(x)
-        for col, (name, known) in enumerate(zip(names or [], self.names or [], strict=False)):
-            if name != known:
-                raise ArgumentError(f'column {col} is named "{name}", the scorer was fitted with "{known}" there')
-        return rows_of(x.read(0, x.rows) if isinstance(x, Dataset) else x)
+        known = self.names if names else None
+        for col, (name, own) in enumerate(zip(names or [], known or [], strict=False)):
+            if name != own:
+                raise ArgumentError(f'column {col} is named "{name}", the scorer was fitted with "{own}" there')
+        return source(x)
 
     def explain(self, x: Any) -> npt.NDArray[np.float32]:
         """Each feature's share of each row's score; a row sums to 1. Not every kind can."""
-        pointer, rows, cols, stride, _keep = self._rows(x)
-        share = np.empty((rows, cols), dtype=np.float32)
-        into = ffi.from_buffer(FLOATS, share)
-        check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, into, ffi.NULL))
+        rows, handle = self._source(x), self._handle
+        share = np.empty(rows.shape, dtype=np.float32)
+        by_blocks(rows, lambda *block: lib.dum_scorer_explain(handle, *block, ffi.NULL), share)
         return share
 
     def deviation(self, x: Any) -> npt.NDArray[np.float32]:
         """Kind dum: the predicted standard deviation of each feature, in the feature's own unit."""
-        pointer, rows, cols, stride, _keep = self._rows(x)
-        share, out = np.empty((2, rows, cols), dtype=np.float32)
-        into = ffi.from_buffer(FLOATS, share), ffi.from_buffer(FLOATS, out)
-        check(lib.dum_scorer_explain(self._handle, pointer, rows, cols, stride, *into))
+        rows = self._source(x)
+        share, out = np.empty(rows.shape, dtype=np.float32), np.empty(rows.shape, dtype=np.float32)
+        by_blocks(rows, partial(lib.dum_scorer_explain, self._handle), share, out)
         return out
 
     def calibrate(self, held_out: Any) -> Self:
@@ -440,8 +322,10 @@ class Scorer(_Model):
     def pvalue(self, scores: Any) -> npt.NDArray[np.float64]:
         """Conformal p-values of scores: how usual such a score is among normal rows."""
         p = np.array(scores, dtype=np.float64, ndmin=1, order="C")
-        into = ffi.from_buffer(DOUBLES, p)
-        check(lib.dum_scorer_pvalue(self._handle, into, p.size, into))
+        for first in range(0, max(p.size, 1), MANY):  # Python looks for Ctrl-C between two
+            some = p.reshape(-1)[first : first + MANY]
+            into = ffi.from_buffer(DOUBLES, some)
+            check(lib.dum_scorer_pvalue(self._handle, into, some.size, into))
         return p
 
 
@@ -529,8 +413,8 @@ class EncoderModel(_Model):
     def embedding_cols(self, cols: int) -> int:
         return int(lib.dum_encoder_embedding_cols(self._handle, cols))
 
-    def embed(self, data: Dataset, out: npt.NDArray[np.float32]) -> None:
-        check_called_back(lib.dum_encoder_embed_dataset(self._handle, data._handle, ffi.from_buffer(FLOATS, out)))
+    def embed(self, x: Any, out: npt.NDArray[np.float32]) -> None:
+        by_blocks(source(x), partial(lib.dum_encoder_embed, self._handle), out)
 
     def accuracy(self, train: Dataset, y: Any, test: Dataset, y_test: Any, neighbours: int | None) -> float:
         """Of one linear layer where neighbours is None."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The kinds of scorers and encoders, and the options of both and of heads."""
+"""The kinds of scorers and encoders, and the options of both, of heads and of monitors."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dum._context import struct, text
@@ -11,7 +12,7 @@ Option = str | float
 
 
 class Param(NamedTuple):
-    """One option of a head, of an encoder or of a kind of scorer."""
+    """One option of a head, a monitor, an encoder or a kind of scorer."""
 
     name: str
     type: str
@@ -39,24 +40,30 @@ def scorer_kinds() -> list[str]:
     return [text(lib.dum_scorer_kind_name(i)) for i in range(lib.dum_scorer_kind_count())]
 
 
-def scorer_params(kind: str) -> list[Param]:
-    """The options of a kind of scorer."""
+def _table(count: int, get: Callable[[int, Any], int]) -> list[Param]:
     found = []
-    for i in range(max(lib.dum_scorer_param_count(kind.encode()), 1)):
+    for i in range(count):
         info = struct("dum_param_info")
-        check(lib.dum_scorer_param_get(kind.encode(), i, info))
+        check(get(i, info))
         found.append(_describe(info))
     return found
+
+
+def scorer_params(kind: str) -> list[Param]:
+    """The options of a kind of scorer."""
+    name = kind.encode()
+    # At least one: so an unknown kind is an error.
+    return _table(max(lib.dum_scorer_param_count(name), 1), lambda i, info: lib.dum_scorer_param_get(name, i, info))
 
 
 def head_params() -> list[Param]:
     """The options of a head."""
-    found = []
-    for i in range(lib.dum_head_param_count()):
-        info = struct("dum_param_info")
-        check(lib.dum_head_param_get(i, info))
-        found.append(_describe(info))
-    return found
+    return _table(lib.dum_head_param_count(), lib.dum_head_param_get)
+
+
+def monitor_params() -> list[Param]:
+    """The options of a monitor."""
+    return _table(lib.dum_monitor_param_count(), lib.dum_monitor_param_get)
 
 
 def encoder_kinds() -> list[str]:
@@ -66,9 +73,4 @@ def encoder_kinds() -> list[str]:
 
 def encoder_params() -> list[Param]:
     """The options of encoders that are trained: of kinds mlp and resnet."""
-    found = []
-    for i in range(lib.dum_encoder_param_count()):
-        info = struct("dum_param_info")
-        check(lib.dum_encoder_param_get(i, info))
-        found.append(_describe(info))
-    return found
+    return _table(lib.dum_encoder_param_count(), lib.dum_encoder_param_get)

@@ -104,6 +104,22 @@ def ttest(a: Any, b: Any, *, kind: Literal["pooled", "welch"] = "pooled") -> TTe
     return TTest(out.t, out.df, out.p, out.log10_p, out.mean_difference, out.cohens_d)
 
 
+def false_discoveries(
+    evidence: Any, rate: float, *, method: Literal["plain", "any"] = "plain"
+) -> npt.NDArray[np.bool_]:
+    """Which of several tests have found something, so that of those named, a share of at most `rate` is expected to be
+    false. `evidence`: -log10 p; "any" where the p-values may depend on each other in any way (Benjamini & Yekutieli, else
+    Benjamini & Hochberg); or log10 e with "plain" (e-BH). For monitors: docs/monitor.md."""
+    if method not in ("plain", "any"):
+        raise ValueError(f"method is {method!r}, expected plain or any")
+    given = doubles(evidence, "evidence")
+    found = np.zeros(given.size, dtype=np.uint8)
+    buffers = ffi.from_buffer(DOUBLES, given), ffi.from_buffer("uint8_t[]", found)
+    how = lib.DUM_FDR_PLAIN if method == "plain" else lib.DUM_FDR_ANY
+    check(lib.dum_false_discoveries(buffers[0], given.size, rate, how, buffers[1], ffi.new("int64_t *")))
+    return found.view(np.bool_)
+
+
 def product_of_experts(means: Any, log_variances: Any) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Joins m Gaussians into one: means (m x cols) and log-variances (m x cols, or m where one holds for all
     columns) to the mean (cols) and log-variance (cols, or 1)."""

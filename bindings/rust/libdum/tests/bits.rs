@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{bits, kinds, scorer, short, table, write_npy, Folder, COLS};
+use common::{bits, kinds, scorer, short, table, write_array, write_npy, Folder, COLS};
 use libdum::*;
 
 fn tool(arguments: &[&dyn AsRef<OsStr>]) {
@@ -125,4 +125,84 @@ fn the_tool_fits_the_same_bits() {
         assert_eq!(bits(&Scorer::load(&context, &c).unwrap().score(&rows).unwrap()), bits(&scores), "{kind}");
         assert_eq!(here.cols(), COLS);
     }
+}
+
+/// The same for encoders: trained on `data`, which lie in x.npy of the folder.
+fn the_tool_trains_the_same(
+    folder: &Folder,
+    data: &Dataset,
+    kind: &str,
+    options: &[(&str, &str)],
+    labels: Option<&[i32]>,
+) {
+    let context = Context::new().unwrap();
+    let (x, c, rust, out) =
+        (folder.path("x.npy"), folder.path("c.dum"), folder.path("r.dum"), folder.path("z.csv"));
+    let settings: Vec<String> = options.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut words: Vec<&dyn AsRef<OsStr>> = vec![&"encoder", &x, &"--kind", &kind, &"--out", &c];
+    for setting in &settings {
+        words.extend([&"--set" as &dyn AsRef<OsStr>, setting]);
+    }
+    let y = folder.path("y.npy");
+    if let Some(labels) = labels {
+        let bytes: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+        write_array(&y, "<i4", &format!("{},", labels.len()), &bytes);
+        words.extend([&"--labels" as &dyn AsRef<OsStr>, &y]);
+    }
+    tool(&words);
+
+    let mut here = Encoder::new(&context, kind).unwrap();
+    for &(name, value) in options {
+        match value.parse::<f64>() {
+            Ok(number) => here.set(name, number).unwrap(),
+            Err(_) => here.set(name, value).unwrap(),
+        }
+    }
+    let fit = labels.map_or(FitOptions::new(), |labels| FitOptions::new().labels(labels));
+    here.fit_with(data, fit).unwrap();
+    here.save(&rust).unwrap();
+    assert!(fs::read(&c).unwrap() == fs::read(&rust).unwrap(), "{kind}: the files differ");
+    tool(&[&"embed", &rust, &x, &"--out", &out]);
+    let bits = |numbers: Vec<f32>| numbers.into_iter().map(f32::to_bits).collect::<Vec<u32>>();
+    let expected = bits(here.embed_dataset(data).unwrap());
+    assert_eq!(expected, bits(csv(&out).concat()), "{kind}");
+    let loaded = Encoder::load(&context, &c).unwrap();
+    assert_eq!(expected, bits(loaded.embed_dataset(data).unwrap()), "{kind}");
+}
+
+#[test]
+fn the_tool_trains_the_same_encoder() {
+    if no_tool() {
+        return;
+    }
+    let context = Context::new().unwrap();
+    let folder = Folder::new("encoders");
+    let rows = table(200);
+    write_npy(&folder.path("x.npy"), &rows);
+    let mut options = vec![
+        ("seed", "5"),
+        ("layers", "1"),
+        ("units", "8"),
+        ("embedding", "4"),
+        ("batch", "50"),
+        ("epochs", "2"),
+    ];
+    the_tool_trains_the_same(&folder, &Dataset::from_rows(&context, &rows).unwrap(), "mlp", &options, None);
+
+    let pixels: Vec<u8> = (0..60 * 192).map(|i| (i * i % 251) as u8).collect();
+    let labels: Vec<i32> = (0..60).map(|i| i % 3).collect();
+    write_array(&folder.path("x.npy"), "|u1", "60, 8, 8, 3", &pixels);
+    let images = Dataset::from_bytes(&context, &pixels, 192).unwrap();
+    options = vec![
+        ("seed", "5"),
+        ("height", "8"),
+        ("width", "8"),
+        ("depth", "8"),
+        ("units", "4"),
+        ("batch", "20"),
+        ("epochs", "1"),
+    ];
+    the_tool_trains_the_same(&folder, &images, "resnet", &options, None);
+    options.push(("objective", "supervised"));
+    the_tool_trains_the_same(&folder, &images, "resnet", &options, Some(&labels));
 }

@@ -251,7 +251,7 @@ fn shared_training() {
     let head = |batch: u32| {
         let context = Context::builder().threads(1).build().unwrap();
         let head = Head::new(&context).unwrap().with("batch", batch).unwrap().with("steps", 20).unwrap();
-        (context, head.with("optimizer", "sgd").unwrap().with("rate", 0.05).unwrap())
+        (context, head.with("optimizer", "sgd").unwrap().with("rate", 0.005).unwrap())
     };
     let (context, mut whole) = head(64);
     whole.fit(&Dataset::from_rows(&context, &rows).unwrap()).unwrap();

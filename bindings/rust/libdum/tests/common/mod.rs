@@ -81,10 +81,9 @@ impl Drop for Folder {
     }
 }
 
-/// A .npy file of float32.
-pub fn write_npy(path: &Path, rows: &[[f32; COLS]]) {
-    let mut header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {COLS}), }}", rows.len());
+/// A .npy file; `kind` is NumPy's name of what `data` holds.
+pub fn write_array(path: &Path, kind: &str, shape: &str, data: &[u8]) {
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
     while (10 + header.len() + 1) % 64 != 0 {
         header.push(' ');
     }
@@ -92,6 +91,12 @@ pub fn write_npy(path: &Path, rows: &[[f32; COLS]]) {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
     bytes.extend(header.as_bytes());
-    bytes.extend(rows.iter().flatten().flat_map(|number| number.to_le_bytes()));
+    bytes.extend(data);
     std::fs::write(path, bytes).unwrap();
+}
+
+/// The same of float32.
+pub fn write_npy(path: &Path, rows: &[[f32; COLS]]) {
+    let bytes: Vec<u8> = rows.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
+    write_array(path, "<f4", &format!("{}, {COLS}", rows.len()), &bytes);
 }
