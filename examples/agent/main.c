@@ -193,6 +193,20 @@ static int open_all(agent *a)
     return status;
 }
 
+/* Streams were compared with the names of the old one. */
+static bool has_names(const dum_scorer *next, const dum_scorer *old)
+{
+    for (int32_t j = 0; j < dum_scorer_cols(old); j++) {
+        const char *name = dum_scorer_feature_name(next, j), *known = dum_scorer_feature_name(old, j);
+        if (name != NULL && known != NULL && strcmp(name, known) != 0) {
+            complain("column %d (from 0) of the new model is \"%.60s\", of the old one \"%.60s\"", j, name,
+                     known);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A model that has changed needs its own reference: the monitor begins anew. Whatever fails, the old ones go on. */
 static void reload_model(agent *a)
 {
@@ -206,7 +220,7 @@ static void reload_model(agent *a)
     else if (dum_scorer_cols(next.scorer) != a->cols)
         complain("%s has %d columns now, not %d: the old model goes on", a->args.model,
                  dum_scorer_cols(next.scorer), a->cols);
-    else if (fit_monitor(&a->args, &next, &monitor) != TOOL_OK)
+    else if (!has_names(next.scorer, a->in.scorer) || fit_monitor(&a->args, &next, &monitor) != TOOL_OK)
         complain("the old model goes on");
     else {
         dum_scorer *const scorer = a->in.scorer;
@@ -416,7 +430,7 @@ static int rearm(agent *a)
     return end_alarm(a);
 }
 
-/* TOOL_OK at the end of the input and after SIGTERM. */
+/* TOOL_OK at the end of the input, if that is not refused, and after SIGTERM. */
 static int run(agent *a, doors *d)
 {
     double next_save = now() + a->args.interval;
@@ -442,7 +456,7 @@ static int run(agent *a, doors *d)
             next_save = now() + a->args.interval;
         }
     }
-    return TOOL_OK;
+    return a->refused == 0 ? TOOL_OK : TOOL_FAILED;
 }
 
 static int open_doors(agent *a, doors *d)

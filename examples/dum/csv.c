@@ -358,6 +358,21 @@ int32_t csv_row(char *line, int32_t cols, float *row)
     }
 }
 
+bool csv_header(const char *line, size_t size, csv_table *out, char message[256])
+{
+    memset(out, 0, sizeof *out);
+    reader r = {
+        .at = line, .end = line + size, .delimiter = find_delimiter(line, size), .line = 1, .message = message};
+    cells first = {NULL, 0, 0};
+    const bool parsed = read_first_row(&r, &first);
+    free(r.cell);
+    out->names = first.texts;
+    out->cols = first.count;
+    if (!parsed)
+        csv_free(out);
+    return parsed;
+}
+
 void csv_free(csv_table *table)
 {
     free(table->values);

@@ -294,6 +294,41 @@ def test_alarms(f):
     agent.end(signal.SIGTERM)
 
 
+def test_names(f):
+    """A stream whose header names other columns is refused: its rows would be numbers like any others."""
+    (f / "train.csv").write_bytes(b"alpha,beta,the gamma\n" + as_csv(make_rows(1000, 1)))
+    run("fit", "--scorer", "mahalanobis", "--data", f / "train.csv", "--model", f / "m.dum", program=DUM)
+    agent = Agent(AGENT, f)
+    right = (b"alpha,beta,the gamma\n", b"\xef\xbb\xbf\n\r\nalpha;\"beta\"; the gamma \r\n", b"")
+    wrong = {b"beta,alpha,the gamma\n": b'"beta" as column 0 (from 0), the scorer was fitted with "alpha" there',
+             b"alpha,beta\n": b"a header has 2 columns, the scorer 3", b"alpha,beta,the gamma,\n": b"has 4 columns",
+             b'alpha,"beta,the gamma\n': b"a quoted cell does not end", b"1,2,x\n": b'"1" as column 0'}
+    for header in right:
+        agent.send(header + b"1,2,3\n")
+    for count, (header, message) in enumerate(wrong.items()):
+        with agent.connect() as client:
+            client.sendall(header + b"1,2,3\n")
+            try:
+                assert client.recv(1) == b"", "a refused client is cut"
+            except ConnectionResetError:
+                pass
+        assert message in agent.errors.read_bytes()
+        wait_for(lambda: agent.metrics()["dum_refused_clients_total"] == count + 1, "the client is counted")
+    found = agent.wait_rows(len(right))
+    assert found["dum_rows_total"] == len(right) and found["dum_bad_rows_total"] == 0 and found["dum_clients"] == 0
+    # The columns of a new model in another order are other columns.
+    (f / "train.csv").write_bytes(b"beta,alpha,the gamma\n" + as_csv(make_rows(1000, 9)))
+    run("fit", "--scorer", "mahalanobis", "--data", f / "train.csv", "--model", f / "m.dum", program=DUM)
+    agent.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: b"the old model goes on" in agent.errors.read_bytes(), "a message")
+    agent.end(signal.SIGTERM)
+    assert saved(f) == len(right)
+    (f / "s.dum").unlink()
+    run("--model", f / "m.dum", "--reference", f / "ref.csv", "--state", f / "s.dum", input=b"alpha,beta,the gamma\n1,2,3\n",
+        code=1, message='"alpha" as column 0')
+    assert saved(f) == 0
+
+
 def test_memory(f):
     """At full speed the memory is flat."""
     rows = as_csv(make_rows(20000, 50)) + b"1,2\nx,y\nnan,1,1\n"
@@ -327,7 +362,8 @@ def test_unit(f):
     assert len(options) == 6 and all(word in run("--help") for word in options)
 
 
-tests = (test_unit, test_usage, test_stdin, test_socket, test_term, test_kill, test_states, test_alarms, test_memory)
+tests = (test_unit, test_usage, test_stdin, test_socket, test_term, test_kill, test_states, test_alarms, test_names,
+         test_memory)
 wanted = [name for name in sys.argv[3:] if not name.startswith("--")]
 with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as scratch:
     for test in tests:
