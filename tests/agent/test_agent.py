@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -329,6 +330,30 @@ def test_names(f):
     assert saved(f) == 0
 
 
+def test_descriptors(f):
+    """More clients than there are descriptors wait, and nobody spins meanwhile; what is to be saved is saved."""
+    agent = Agent(AGENT, f, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)), port=True)
+    clients = [agent.connect() for _ in range(40)]
+    for client in clients:
+        client.sendall(b"1,2,3\n")
+    wait_for(lambda: b"Too many open files" in agent.errors.read_bytes(), "a message")
+    began, used = time.monotonic(), agent.processor_seconds()
+    time.sleep(2)
+    assert agent.processor_seconds() - used < (time.monotonic() - began) / 4, "it spins"
+    before = agent.metrics()
+    assert 0 < before["dum_clients"] < 24 and before["dum_write_errors_total"] == 0
+    clients[0].sendall(b"1,2,3\n")
+    agent.wait_rows(before["dum_rows_total"] + 1)
+    assert saved(f) >= before["dum_rows_total"]
+    for client in clients:
+        client.close()
+    found = agent.wait_rows(41)
+    assert found["dum_rows_total"] == 41 and found["dum_write_errors_total"] == 0
+    assert agent.get()[0] == 200
+    assert agent.errors.read_bytes().count(b"Too many open files") == 1
+    agent.end(signal.SIGTERM)
+
+
 def test_memory(f):
     """At full speed the memory is flat."""
     rows = as_csv(make_rows(20000, 50)) + b"1,2\nx,y\nnan,1,1\n"
@@ -363,7 +388,7 @@ def test_unit(f):
 
 
 tests = (test_unit, test_usage, test_stdin, test_socket, test_term, test_kill, test_states, test_alarms, test_names,
-         test_memory)
+         test_descriptors, test_memory)
 wanted = [name for name in sys.argv[3:] if not name.startswith("--")]
 with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as scratch:
     for test in tests:
