@@ -109,9 +109,10 @@ static int32_t show_progress(void *user, const dum_progress *p)
     if (state->bar && (p->seconds - state->shown > 0.1 || p->step == p->steps)) {
         const int width = 30, done = (int)((double)width * (double)p->step / (double)p->steps);
         state->shown = p->seconds;
-        fprintf(stderr, "\r[%.*s%*s] step %lld of %lld, loss %.4f, %.0f s left ", done,
-                "##############################", width - done, "", (long long)p->step, (long long)p->steps,
-                p->loss, p->seconds_left);
+        fprintf(stderr, "\r[%.*s%*s] step %lld of %lld", done, "##############################", width - done,
+                "", (long long)p->step, (long long)p->steps);
+        if (p->step > 0) /* before, there is neither */
+            fprintf(stderr, ", loss %.4f, %.0f s left ", p->loss, p->seconds_left);
         state->open = p->step != p->steps;
         if (!state->open)
             fputc('\n', stderr);
