@@ -17,8 +17,8 @@ typedef struct {
     char **names;    /* cols names, or NULL without a header */
 } csv_table;
 
-/* Parses all of text. On failure returns false, and the message says which row (from 1, the header
- * counts) and column. */
+/* Parses all of text. On failure returns false, and the message says which line of it (from 1) and column (from 0). Blank
+ * lines are passed over; within a table of one column they are missing cells. */
 bool csv_parse(const char *text, size_t size, int header, csv_table *out, char message[256]);
 /* Keeps the digits that float has no room for: rounded scores would tie. */
 bool csv_parse_double(const char *text, size_t size, int header, csv_table *out, char message[256]);

@@ -9,8 +9,9 @@ enum { SCALING_NONE, SCALING_MINMAX, SCALING_ZSCORE, SCALING_UNIT };
 dum_status dumi_rows_check_row(const float *row, int32_t cols, int64_t number)
 {
     for (int32_t j = 0; j < cols; j++)
-        DUMI_REQUIRE(isfinite(row[j]), DUM_ERR_NONFINITE, "row %lld, column %d is %g, expected a finite number",
-                     (long long)number, j, (double)row[j]);
+        DUMI_REQUIRE(isfinite(row[j]), DUM_ERR_NONFINITE,
+                     "row %lld, column %d (from 0) is %g, expected a finite number", (long long)number, j,
+                     (double)row[j]);
     return DUM_OK;
 }
 

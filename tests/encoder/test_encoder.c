@@ -486,13 +486,12 @@ START_TEST(messages_name_the_row)
         ck_ok(dum_scorer_fit(scorers[i], good, NULL));
     rows[BAD * TABLE_COLS + 3] = NAN;
     ck_fails(dum_encoder_embed(encoder, rows, MANY, TABLE_COLS, 0, out), DUM_ERR_NONFINITE,
-             "row 4700, column 3 is");
-    ck_fails(dum_encoder_embed_dataset(encoder, data, out), DUM_ERR_NONFINITE, "row 4700, column 3 is");
+             "row 4700, column 3");
+    ck_fails(dum_encoder_embed_dataset(encoder, data, out), DUM_ERR_NONFINITE, "row 4700, column 3");
     for (int i = 0; i < 2; i++) {
         ck_fails(dum_scorer_score(scorers[i], rows, MANY, TABLE_COLS, 0, scores), DUM_ERR_NONFINITE,
-                 "row 4700, column 3 is");
-        ck_fails(dum_scorer_score_dataset(scorers[i], data, scores), DUM_ERR_NONFINITE,
-                 "row 4700, column 3 is");
+                 "row 4700, column 3");
+        ck_fails(dum_scorer_score_dataset(scorers[i], data, scores), DUM_ERR_NONFINITE, "row 4700, column 3");
         dum_scorer_destroy(scorers[i]);
     }
     dum_encoder_destroy(encoder);

@@ -164,7 +164,7 @@ def main(scratch):
     assert model.read_bytes() == without
     run(*fit, "--data", plain, "--header")
     assert len(json.loads(run("info", model))["features"]) == 4
-    run(*fit, "--data", csv("words.csv", "a,b\n1,2\n"), "--no-header", code=1, message='row 1: column 1 is "a"')
+    run(*fit, "--data", csv("words.csv", "a,b\n1,2\n"), "--no-header", code=1, message='line 1: column 0 (from 0) is "a"')
     named = csv("named.csv", '"a, 1",b,"c ""q""",d,label\n'
                 + "".join(",".join(f'"{v:.6f}"' for v in r) + f",{i % 2}\n" for i, r in enumerate(rows)))
     run(*fit, "--data", named, "--label-column", "label")
@@ -186,16 +186,28 @@ def main(scratch):
     run(*fit, "--data", bare, "--label-column", 4, "--no-header")
     run("score", "--model", model, "--data", bare, "--label-column", 4, "--no-header", "--out", scores)
     assert len(read_npy(scores)) == 120
-    run(*fit, "--data", bare, "--label-column", 4, code=1, message="row 1: a label, or the label's name?")
+    run(*fit, "--data", bare, "--label-column", 4, code=1, message="line 1: a label, or the label's name?")
     run(*fit, "--data", csv("numbers.csv", "0,1,2,label\n1,2,3,0\n2,3,4,1\n3,4,6,0\n"), "--label-column", 3)
     assert json.loads(run("info", model))["features"] == ["0", "1", "2"]
 
     # data at fault: which row, column, file
-    run(*fit, "--data", csv("ragged.csv", "a,b\n1,2\n3\n"), code=1, message="ragged.csv, row 3: 1 cells")
-    run(*fit, "--data", csv("long.csv", "1,2\n3,4,5\n"), code=1, message="long.csv, row 2: more cells")
-    run(*fit, "--data", csv("word.csv", "a,b\n1,2\n3,four\n"), code=1, message='row 3: column 2 (b) is "four"')
-    run(*fit, "--data", csv("hex.csv", "1,2\n3,0x10\n"), code=1, message='column 2 is "0x10"')
-    run(*fit, "--data", csv("empty.csv", ""), code=1, message="empty.csv, row 1: the file is empty")
+    run(*fit, "--data", csv("ragged.csv", "a,b\n1,2\n3\n"), code=1, message="ragged.csv, line 3: 1 cell, the first row has 2")
+    run(*fit, "--data", csv("long.csv", "1,2\n3,4,5\n"), code=1, message="long.csv, line 2: more cells")
+    run(*fit, "--data", csv("word.csv", "a,b\n1,2\n3,four\n"), code=1, message='line 3: column 1 (from 0, "b") is "four"')
+    run(*fit, "--data", csv("hex.csv", "1,2\n3,0x10\n"), code=1, message='column 1 (from 0) is "0x10"')
+    # Lines are the file's, from 1, whatever they hold: blank ones, a cell of two lines, any kind of end.
+    for end in ("\n", "\r\n", "\r"):
+        odd = end.join(["\ufeff", "  ", "", 'a,"b ""c"""', "1,2", "", '3,"4"', "5,six", ""])
+        run(*fit, "--data", csv("odd.csv", odd), code=1, message='odd.csv, line 8: column 1 (from 0, "b "c"") is "six"')
+        run(*fit, "--data", csv("odd.csv", odd.replace("six", "6")), "--set", "steps=2")
+    run(*fit, "--data", csv("two.csv", 'a,"of two\nlines"\n1,2\n3,four\n'), code=1, message="two.csv, line 4: column 1")
+    run(*fit, "--data", csv("open.csv", 'a,b\n1,2\n3,"4\n5,6\n'), code=1, message="line 3: a quoted cell does not end")
+    run(*fit, "--data", csv("comma.csv", "a,b\n1,2\n3,4,\n"), code=1, message="line 3: more cells than the 2 of the first row: a delimiter")
+    run(*fit, "--data", csv("comma.csv", "a,b,\n1,2,\n"), code=1, message="line 1: the last column has no name")
+    (scratch / "wide.csv").write_bytes("a,b\n1,2\n".encode("utf-16"))
+    run(*fit, "--data", scratch / "wide.csv", code=1, message="wide.csv, line 1: the file is UTF-16")
+    run(*fit, "--data", csv("blank.csv", "\n \n\n"), code=1, message="blank.csv, line 1: the file is empty")
+    run(*fit, "--data", csv("empty.csv", ""), code=1, message="empty.csv, line 1: the file is empty")
     run(*fit, "--data", csv("head.csv", "a,b\n"), code=1, message="no rows of data")
     run(*fit, "--data", csv("quote.csv", '1,"2\n'), code=1, message="does not end")
     run(*fit, "--data", csv("nan.csv", "a,b\n1,2\n3,NA\n5,6\n"), code=1,
