@@ -726,8 +726,8 @@ DUM_API DUM_NODISCARD dum_status dum_monitor_reset(dum_monitor *monitor);
 
 /* Fitted scorers, heads, encoders and monitors are saved as one safetensors file (docs/model-format.md), the same bytes
  * for the same model. Saving to a path writes a temporary file beside it, fsyncs and renames: the
- * path holds the old file or the new one, never a part. Loading trusts nothing.
- * A path that is a folder, a device or a FIFO is refused. A checkpoint loads as the head that it is so far.
+ * path holds the old file or the new one, never a part. A symbolic link stays, and what it leads to is written; a path
+ * that is a folder, a device or a FIFO is refused. Loading trusts nothing. A checkpoint loads as the head that it is so far.
  * Errors of save: STATE (not fitted), IO, LIMIT (feature names too long for a header). Of load: IO,
  * FORMAT, VERSION, CHECKSUM, LIMIT. */
 DUM_API DUM_NODISCARD dum_status dum_scorer_save(const dum_scorer *scorer, const char *path);

@@ -192,14 +192,17 @@ int check_model_path(const char *path)
         return fail("the path of the model is empty");
     if (is_special_file(path))
         return fail("cannot write %s: it is not a regular file", path);
-    const char *slash = strrchr(path, '/');
-    const size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    char *folder = malloc(length + 2);
-    if (folder == NULL)
-        return fail("out of memory");
-    memcpy(folder, path, length);
-    memcpy(folder + length, ".", 2);
-    const bool writable = access(folder, W_OK | X_OK) == 0;
+    char *target = follow_links(path);
+    const char *slash = target != NULL ? strrchr(target, '/') : NULL;
+    const size_t length = slash == NULL ? 0 : (size_t)(slash - target) + 1;
+    char *folder = target != NULL ? malloc(length + 2) : NULL;
+    if (folder != NULL) {
+        memcpy(folder, target, length);
+        memcpy(folder + length, ".", 2);
+    }
+    const bool writable = folder != NULL && access(folder, W_OK | X_OK) == 0;
+    const int error = errno;
     free(folder);
-    return writable ? TOOL_OK : fail("cannot write %s: %s", path, strerror(errno));
+    free(target);
+    return writable ? TOOL_OK : fail("cannot write %s: %s", path, strerror(error));
 }

@@ -322,6 +322,30 @@ def test_writing(scratch):
     assert told["auroc"] == 0.5 and told["auroc_low"] <= 0.5 <= told["auroc_high"]
 
 
+def test_links(scratch):
+    """What a link leads to is written, and the link stays; what was left by one who was killed is taken over."""
+    data = write(scratch / "l.csv", "1,2\n3,5\n5,6\n7,9\n")
+    inner = scratch / "inner"
+    inner.mkdir()
+    for name in ("m.dum", "s.npy"):
+        (scratch / name).symlink_to(pathlib.Path("inner") / name)
+    (inner / "s.npy.0.tmp").write_text("half of what one wrote who was killed")
+    (inner / "s.npy.1.tmp").symlink_to(data)
+    for turn in range(2):  # no file yet, and a file
+        run("fit", "--quiet", "--scorer", "knn", "--data", data, "--model", scratch / "m.dum")
+        run("score", "--model", scratch / "m.dum", "--data", data, "--out", scratch / "s.npy")
+        for name in ("m.dum", "s.npy"):
+            assert (scratch / name).is_symlink() and (inner / name).is_file() and not (inner / name).is_symlink()
+        assert sorted(os.listdir(inner)) == ["m.dum", "s.npy", "s.npy.1.tmp"]
+        assert len(read_npy(scratch / "s.npy")) == 4 and data.read_text().startswith("1,2")
+    (scratch / "loop").symlink_to("loop")
+    (scratch / "nowhere").symlink_to("none/s.npy")
+    for name, message in (("loop", "Too many levels"), ("nowhere", "No such file")):
+        run("score", "--model", scratch / "m.dum", "--data", data, "--out", scratch / name, code=1, message=message)
+        run("fit", "--quiet", "--scorer", "knn", "--data", data, "--model", scratch / name, code=1, message=message)
+    assert not [name for name in os.listdir(scratch) if name.endswith(".tmp")]
+
+
 def test_stopping(scratch):
     """Control-C saves the model as far as it got; the bar shows on a terminal alone."""
     model = scratch / "stop.dum"
@@ -1119,7 +1143,7 @@ def test_options(_):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
+    for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing, test_links,
                  test_stopping, test_checkpoints, test_monitor, test_images, test_encoder, test_certainty, test_noise, test_images_script, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()
