@@ -89,8 +89,11 @@ static dum_status check_options(const dumi_training *t)
                  "options.max_seconds is %s, expected 0 or more", dumi_show(t->options->max_seconds).text);
     DUMI_REQUIRE(t->options->checkpoint_epochs >= 0, DUM_ERR_ARGUMENT,
                  "options.checkpoint_epochs is %d, expected 0 or more", t->options->checkpoint_epochs);
-    DUMI_REQUIRE(t->options->reduce == NULL && t->options->ranks <= 1, DUM_ERR_ARGUMENT,
-                 "options.reduce and options.ranks are for heads and scorer dum");
+    DUMI_REQUIRE(t->options->reduce == NULL && t->options->ranks <= 1 && t->options->rank == 0,
+                 DUM_ERR_ARGUMENT,
+                 "options.reduce, options.ranks and options.rank are for heads and scorer dum");
+    DUMI_REQUIRE(t->options->pairs == NULL, DUM_ERR_ARGUMENT,
+                 "options.pairs is set, which is for heads and scorer dum");
     return DUM_OK;
 }
 

@@ -46,6 +46,8 @@ static dum_status check_data(const training *f)
         dumi_show(f->values[DUMI_BATCH]).text);
     DUMI_REQUIRE(f->options->max_seconds >= 0, DUM_ERR_ARGUMENT,
                  "options.max_seconds is %s, expected 0 or more", dumi_show(f->options->max_seconds).text);
+    DUMI_REQUIRE(f->options->labels == NULL, DUM_ERR_ARGUMENT,
+                 "options.labels is for encoders, scorers mds and flow; heads take none");
     DUMI_REQUIRE(f->options->checkpoint_epochs >= 0, DUM_ERR_ARGUMENT,
                  "options.checkpoint_epochs is %d, expected 0 or more", f->options->checkpoint_epochs);
     if (pairs == NULL)
