@@ -591,8 +591,8 @@ int main(int argc, char **argv)
         "--header", "--no-header", "--label-column", "--quiet",    NULL};
     static agent a;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0) {
-            if (argv[i][2] == 'h')
+        if (is_help(argv[i]) || strcmp(argv[i], "--version") == 0) {
+            if (is_help(argv[i]))
                 fputs(help, stdout);
             else
                 printf("dum-agent %s\n", dum_version());

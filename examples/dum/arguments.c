@@ -172,6 +172,11 @@ static bool is_accepted(const char *name, const char *const *accepted)
     return false;
 }
 
+bool is_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t most_files, arguments *out)
 {
     memset(out, 0, sizeof *out);
@@ -180,7 +185,7 @@ int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t 
     out->row = -1;
     for (int i = 0; i < argc; i++) {
         const char *name = argv[i];
-        if (strncmp(name, "--", 2) != 0) {
+        if (name[0] != '-' || name[1] == '\0') {
             if (out->file_count == most_files)
                 return usage("unexpected argument \"%s\"", name);
             out->files[out->file_count++] = name;

@@ -36,6 +36,8 @@ typedef struct {
     int32_t file_count;
 } arguments;
 
+/* --help or -h. */
+bool is_help(const char *argument);
 /* TOOL_OK, or TOOL_USAGE after a message. `accepted`: names of the options that this command takes; it takes
  * at most `most_files` arguments without a name. */
 int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t most_files, arguments *out);

@@ -35,7 +35,7 @@ def saved(folder):
 
 def test_usage(f):
     model, reference = ["--model", f / "m.dum"], ["--reference", f / "ref.csv"]
-    assert "--socket" in run("--help") and run("--version").startswith("dum-agent ")
+    assert "--socket" in run("--help") == run("-h") and run("--version").startswith("dum-agent ")
     run(code=2, message="--model is needed (see dum-agent --help)")
     run(*model, code=2, message="--reference is needed")
     run(*model, *reference, "--port", "70000", code=2, message="0 to 65535")
