@@ -130,9 +130,9 @@ static double now(void)
 
 static void print_log(void *user, int32_t level, int32_t code, const char *line)
 {
-    (void)user;
+    const arguments *args = user;
     (void)code;
-    if (level <= DUM_LOG_WARNING)
+    if (level <= (args->quiet ? DUM_LOG_ERROR : DUM_LOG_WARNING))
         fprintf(stderr, "dum: %s\n", line);
 }
 
@@ -142,7 +142,8 @@ int open_training(const arguments *args, dum_context **out)
     DUM_INIT(options);
     options.backend = args->backend;
     options.threads = args->threads;
-    options.log = args->quiet ? NULL : print_log;
+    options.log = print_log;
+    options.log_user = (void *)args;
     return dum_context_create(&options, out) == DUM_OK ? TOOL_OK : fail_library("cannot start");
 }
 

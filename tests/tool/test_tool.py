@@ -115,6 +115,8 @@ def main(scratch):
     assert run("--version").startswith("dum ")
     assert "dum score" in run("--help") and "dum fit" in run("--help")
     assert "dum fit" in run("fit", "--help") and "dum eval" not in run("fit", "--help")
+    assert run("-h") == run("--help") and run("noise", "-h") == run("noise", "--help") and run("-h") != run("fit", "-h")
+    run("fit", "-q", code=2, message="no option -q")
     run("dance", "--help", code=2, message='no command "dance"')
 
     # the main job
@@ -397,6 +399,10 @@ def test_checkpoints(scratch):
     assert model.read_bytes() == whole.read_bytes()
     assert json.loads(run("info", checkpoint))["kind"] == "checkpoint"
     run("fit", "--data", WDBC, "--model", model, "--resume", code=2, message="--checkpoint")
+    # The fit goes on without its checkpoints, but not in silence.
+    run("fit", *settings, "--set", "steps=3", "--model", model, "--checkpoint", scratch / "no" / "c.dum", message="no checkpoint")
+    run("fit", *settings[:5], "--scorer", "knn", "--model", model, "--checkpoint", checkpoint, code=1,
+        message="options.checkpoint_path")
     run("fit", *settings, "--model", model, "--checkpoint", model, "--resume", code=1, message=f"dum: {model}: ")
 
 
