@@ -192,13 +192,23 @@ int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t 
             out->file = out->files[0];
             continue;
         }
+        char before[32]; /* of --name=value, the name */
+        const char *equals = strchr(name, '=');
+        if (equals != NULL && (size_t)(equals - name) < sizeof before) {
+            memcpy(before, name, (size_t)(equals - name));
+            before[equals - name] = '\0';
+            name = before;
+        }
         if (!is_accepted(name, accepted))
-            return usage("this command has no option %s", name);
-        if (store_flag(name, out))
+            return usage("this command has no option %s", argv[i]);
+        if (store_flag(name, out)) {
+            if (equals != NULL)
+                return usage("%s takes no value", name);
             continue;
-        if (++i == argc)
+        }
+        if (equals == NULL && ++i == argc)
             return usage("%s needs a value", name);
-        const int status = store(name, argv[i], out);
+        const int status = store(name, equals != NULL ? equals + 1 : argv[i], out);
         if (status != TOOL_OK)
             return status;
     }

@@ -116,6 +116,9 @@ def main(scratch):
     assert "dum score" in run("--help") and "dum fit" in run("--help")
     assert "dum fit" in run("fit", "--help") and "dum eval" not in run("fit", "--help")
     assert run("-h") == run("--help") and run("noise", "-h") == run("noise", "--help") and run("-h") != run("fit", "-h")
+    run("fit", "--quiet=1", code=2, message="--quiet takes no value")
+    run("fit", "--dat=x", code=2, message="no option --dat=x")
+    run("fit", f"--data={x}", "--set=width=wide", "--model", model, code=2, message="option width is \"wide\"")
     run("fit", "-q", code=2, message="no option -q")
     run("dance", "--help", code=2, message='no command "dance"')
 
