@@ -23,7 +23,7 @@ typedef struct {
     int64_t filled;
 
     /* Since the start. */
-    int64_t malformed_rows, clients, write_errors;
+    int64_t malformed_rows, clients, refused, write_errors;
     int64_t clients_now;
     int64_t saved_rows;
     double saved_at; /* on the wall's clock */
@@ -48,13 +48,14 @@ typedef struct {
     uint64_t taken;        /* bytes */
     bool has_begun, skips; /* a line was seen; the rest of a line that is too long is passed over */
     bool is_cut;           /* we end it: a part of a row is none */
+    bool is_refused;       /* its columns are not the model's */
 } source;
 
 /* False: out of memory. */
 bool source_open(const agent *a, int file, source *s);
 void source_close(source *s);
-/* Reads once, at most `most` bytes (0: as many as there is room for). 1: go on; 0: the stream has ended, all is taken;
- * -1: the library failed, after a message. */
+/* Reads once, at most `most` bytes (0: as many as there is room for). 1: go on; 0: the stream has ended, all is taken, or
+ * it is refused, after a message; -1: the library failed, after a message. */
 int source_read(agent *a, source *s, size_t most);
 
 /* ---- metrics.c ---------------------------------------------------------------------------- */

@@ -143,10 +143,60 @@ static int64_t take_floats(agent *a, const source *s)
     return (int64_t)used;
 }
 
+/* Columns in another order are numbers like any others: only their names tell. */
+static bool check_names(const agent *a, const csv_table *header)
+{
+    if (header->cols != a->cols) {
+        complain("a header has %d columns, the scorer %d: the stream is refused", header->cols, a->cols);
+        return false;
+    }
+    for (int32_t j = 0; j < a->cols; j++) {
+        const char *name = header->names[j], *known = dum_scorer_feature_name(a->in.scorer, j);
+        if (strcmp(name, known) != 0) {
+            complain(
+                "a header has \"%.60s\" as column %d (from 0), the scorer was fitted with \"%.60s\" there: the "
+                "stream is refused",
+                name, j, known);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_header(const agent *a, const char *line, size_t size)
+{
+    char message[256];
+    csv_table header;
+    if (dum_scorer_feature_name(a->in.scorer, 0) == NULL)
+        return true;
+    if (!csv_header(line, size, &header, message)) {
+        complain("a header cannot be read: %s: the stream is refused", message);
+        return false;
+    }
+    const bool is_right = check_names(a, &header);
+    csv_free(&header);
+    return is_right;
+}
+
+/* A header, or a row. */
+static int take_first_line(agent *a, source *s, char *line, size_t size)
+{
+    char *whole = malloc(size + 1); /* csv_row cuts it up */
+    if (whole == NULL) {
+        complain("out of memory");
+        return -1;
+    }
+    memcpy(whole, line, size + 1);
+    const int32_t cells = csv_row(line, a->cols, next_row(a));
+    s->is_refused = cells < 0 && !check_header(a, whole, size);
+    a->refused += s->is_refused;
+    free(whole);
+    return cells < 0 ? 1 : end_row(a, cells != a->cols);
+}
+
 static int take_line(agent *a, source *s, char *line, size_t size)
 {
     const bool is_first = !s->has_begun;
-    s->has_begun = true;
     if (is_first && size >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0) {
         line += 3;
         size -= 3;
@@ -155,18 +205,19 @@ static int take_line(agent *a, source *s, char *line, size_t size)
         size--;
     if (size == 0)
         return 1;
+    s->has_begun = true;
     line[size] = '\0';
-    const bool is_text = memchr(line, '\0', size) == NULL;
-    const int32_t cells = is_text ? csv_row(line, a->cols, next_row(a)) : 0;
-    if (is_first && cells < 0)
-        return 1; /* a header */
-    return end_row(a, cells != a->cols);
+    if (memchr(line, '\0', size) != NULL)
+        return end_row(a, true);
+    if (is_first)
+        return take_first_line(a, s, line, size);
+    return end_row(a, csv_row(line, a->cols, next_row(a)) != a->cols);
 }
 
 static int64_t take_lines(agent *a, source *s)
 {
     size_t used = 0;
-    for (char *end; (end = memchr(s->buffer + used, '\n', s->filled - used)) != NULL;) {
+    for (char *end; !s->is_refused && (end = memchr(s->buffer + used, '\n', s->filled - used)) != NULL;) {
         char *line = s->buffer + used;
         used = (size_t)(end - s->buffer) + 1;
         const bool skips = s->skips;
@@ -207,6 +258,8 @@ int source_read(agent *a, source *s, size_t most)
     const int64_t used = a->is_binary ? take_floats(a, s) : take_lines(a, s);
     if (used < 0)
         return -1;
+    if (s->is_refused)
+        return 0;
     s->filled -= (size_t)used;
     memmove(s->buffer, s->buffer + used, s->filled);
     return take_rows(a);

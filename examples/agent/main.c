@@ -193,6 +193,20 @@ static int open_all(agent *a)
     return status;
 }
 
+/* Streams were compared with the names of the old one. */
+static bool has_names(const dum_scorer *next, const dum_scorer *old)
+{
+    for (int32_t j = 0; j < dum_scorer_cols(old); j++) {
+        const char *name = dum_scorer_feature_name(next, j), *known = dum_scorer_feature_name(old, j);
+        if (name != NULL && known != NULL && strcmp(name, known) != 0) {
+            complain("column %d (from 0) of the new model is \"%.60s\", of the old one \"%.60s\"", j, name,
+                     known);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A model that has changed needs its own reference: the monitor begins anew. Whatever fails, the old ones go on. */
 static void reload_model(agent *a)
 {
@@ -206,7 +220,7 @@ static void reload_model(agent *a)
     else if (dum_scorer_cols(next.scorer) != a->cols)
         complain("%s has %d columns now, not %d: the old model goes on", a->args.model,
                  dum_scorer_cols(next.scorer), a->cols);
-    else if (fit_monitor(&a->args, &next, &monitor) != TOOL_OK)
+    else if (!has_names(next.scorer, a->in.scorer) || fit_monitor(&a->args, &next, &monitor) != TOOL_OK)
         complain("the old model goes on");
     else {
         dum_scorer *const scorer = a->in.scorer;
@@ -220,6 +234,25 @@ static void reload_model(agent *a)
     }
     dum_scorer_destroy(next.scorer);
     dum_monitor_destroy(monitor);
+}
+
+/* Files that are kept open, so that there are descriptors for a save however many clients there are. */
+static int spare[3] = {-1, -1, -1};
+
+static void keep_spare(void)
+{
+    for (size_t i = 0; i < sizeof spare / sizeof spare[0]; i++)
+        if (spare[i] < 0)
+            spare[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void use_spare(void)
+{
+    for (size_t i = 0; i < sizeof spare / sizeof spare[0]; i++) {
+        if (spare[i] >= 0)
+            close(spare[i]);
+        spare[i] = -1;
+    }
 }
 
 /* The state first: rows in the metrics' file are never more than those saved. */
@@ -249,6 +282,8 @@ static int save(agent *a)
 
 typedef struct {
     int rows, viewers; /* listening; -1: not */
+    double rest_until; /* there were no more descriptors: nobody is let in before */
+    bool is_full;      /* that has been said */
     source sources[MAX_CLIENTS];
     viewer watching[MAX_VIEWERS];
 } doors;
@@ -269,9 +304,24 @@ static int free_viewer(const doors *d)
     return -1;
 }
 
+/* A door that nobody can be let in by stays ready: poll would return at once, for ever. */
+static int open_door(doors *d, int door)
+{
+    const int file = accept(door, NULL, NULL);
+    const bool is_full =
+        file < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+    if (is_full) {
+        d->rest_until = now() + 1;
+        if (!d->is_full)
+            complain("cannot let in who connects: %s; they wait", strerror(errno));
+    }
+    d->is_full = is_full || (d->is_full && file < 0);
+    return file;
+}
+
 static bool accept_rows(agent *a, doors *d, int at)
 {
-    const int file = accept(d->rows, NULL, NULL);
+    const int file = open_door(d, d->rows);
     if (file < 0)
         return false;
     (void)fcntl(file, F_SETFD, FD_CLOEXEC);
@@ -287,7 +337,7 @@ static bool accept_rows(agent *a, doors *d, int at)
 
 static void accept_viewer(doors *d, int at)
 {
-    const int file = accept(d->viewers, NULL, NULL);
+    const int file = open_door(d, d->viewers);
     if (file < 0)
         return;
     if (set_flags(file))
@@ -361,15 +411,31 @@ enum {
 
 static void fill_polls(const doors *d, struct pollfd *polls)
 {
+    const bool rests = now() < d->rest_until;
     polls[SIGNALS] = (struct pollfd){.fd = signal_pipe[0], .events = POLLIN};
     /* Where there is no room they wait at the door. */
-    polls[ROWS] = (struct pollfd){.fd = free_source(d) >= 0 ? d->rows : -1, .events = POLLIN};
-    polls[VIEWERS] = (struct pollfd){.fd = free_viewer(d) >= 0 ? d->viewers : -1, .events = POLLIN};
+    polls[ROWS] = (struct pollfd){.fd = !rests && free_source(d) >= 0 ? d->rows : -1, .events = POLLIN};
+    polls[VIEWERS] = (struct pollfd){.fd = !rests && free_viewer(d) >= 0 ? d->viewers : -1, .events = POLLIN};
     for (int i = 0; i < MAX_CLIENTS; i++)
         polls[FIRST_SOURCE + i] = (struct pollfd){.fd = d->sources[i].file, .events = POLLIN};
     for (int i = 0; i < MAX_VIEWERS; i++)
         polls[FIRST_VIEWER + i] =
             (struct pollfd){.fd = d->watching[i].file, .events = viewer_events(&d->watching[i])};
+}
+
+/* Of those that are open: poll takes no more than there may be descriptors. */
+static int poll_open(struct pollfd *polls, int wait)
+{
+    struct pollfd open[ALL];
+    nfds_t count = 0;
+    for (int i = 0; i < ALL; i++)
+        if (polls[i].fd >= 0)
+            open[count++] = polls[i];
+    const int result = poll(open, count, wait);
+    for (int i = ALL - 1; i >= 0 && result >= 0; i--)
+        if (polls[i].fd >= 0)
+            polls[i].revents = open[--count].revents;
+    return result;
 }
 
 /* False: the end. */
@@ -383,8 +449,10 @@ static bool take_signals(agent *a)
         goes_on = goes_on && codes[i] == SIGHUP;
     }
     if (again && goes_on) {
+        use_spare();
         (void)open_alarms(a);
         reload_model(a);
+        keep_spare();
     }
     return goes_on;
 }
@@ -416,7 +484,7 @@ static int rearm(agent *a)
     return end_alarm(a);
 }
 
-/* TOOL_OK at the end of the input and after SIGTERM. */
+/* TOOL_OK at the end of the input, if that is not refused, and after SIGTERM. */
 static int run(agent *a, doors *d)
 {
     double next_save = now() + a->args.interval;
@@ -424,11 +492,11 @@ static int run(agent *a, doors *d)
     while (d->rows >= 0 || d->sources[0].file >= 0) {
         fill_polls(d, polls);
         double until = a->holds && a->rearm_at < next_save ? a->rearm_at : next_save;
-        /* Some viewer may have to go. */
-        if (free_viewer(d) != 0)
+        /* Some viewer may have to go, or the doors are to be opened again. */
+        if (free_viewer(d) != 0 || now() < d->rest_until)
             until = fmin(until, now() + 1);
         const double left = fmax(0, until - now());
-        if (poll(polls, ALL, (int)ceil(1000 * fmin(left, 3600))) < 0) {
+        if (poll_open(polls, (int)ceil(1000 * fmin(left, 3600))) < 0) {
             if (errno == EINTR)
                 continue;
             return fail("poll: %s", strerror(errno));
@@ -438,11 +506,13 @@ static int run(agent *a, doors *d)
         if (serve(a, d, polls) < 0 || rearm(a) < 0)
             return TOOL_FAILED;
         if (now() >= next_save) {
+            use_spare();
             (void)save(a);
+            keep_spare();
             next_save = now() + a->args.interval;
         }
     }
-    return TOOL_OK;
+    return a->refused == 0 ? TOOL_OK : TOOL_FAILED;
 }
 
 static int open_doors(agent *a, doors *d)
@@ -485,7 +555,9 @@ static int work(agent *a)
     if (status == TOOL_OK)
         status = open_doors(a, &d);
     if (status == TOOL_OK) {
+        keep_spare();
         status = run(a, &d);
+        use_spare();
         const int saved = save(a);
         status = status != TOOL_OK ? status : saved;
     }
@@ -519,8 +591,8 @@ int main(int argc, char **argv)
         "--header", "--no-header", "--label-column", "--quiet",    NULL};
     static agent a;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0) {
-            if (argv[i][2] == 'h')
+        if (is_help(argv[i]) || strcmp(argv[i], "--version") == 0) {
+            if (is_help(argv[i]))
                 fputs(help, stdout);
             else
                 printf("dum-agent %s\n", dum_version());

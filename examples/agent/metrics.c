@@ -68,6 +68,8 @@ void put_metrics(FILE *file, const void *what)
         {"dum_clients", "gauge", "Streams of rows that are open.", (double)a->clients_now},
         {"dum_clients_total", "counter", "Streams of rows so far, since the agent's start.",
          (double)a->clients},
+        {"dum_refused_clients_total", "counter",
+         "Of them those whose header names other columns than the model's.", (double)a->refused},
         {"dum_write_errors_total", "counter",
          "Files and alarms that could not be written, since the agent's start.", (double)a->write_errors},
         /* The last two where there is a state to save. */

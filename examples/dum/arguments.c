@@ -172,6 +172,11 @@ static bool is_accepted(const char *name, const char *const *accepted)
     return false;
 }
 
+bool is_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t most_files, arguments *out)
 {
     memset(out, 0, sizeof *out);
@@ -180,20 +185,30 @@ int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t 
     out->row = -1;
     for (int i = 0; i < argc; i++) {
         const char *name = argv[i];
-        if (strncmp(name, "--", 2) != 0) {
+        if (name[0] != '-' || name[1] == '\0') {
             if (out->file_count == most_files)
                 return usage("unexpected argument \"%s\"", name);
             out->files[out->file_count++] = name;
             out->file = out->files[0];
             continue;
         }
+        char before[32]; /* of --name=value, the name */
+        const char *equals = strchr(name, '=');
+        if (equals != NULL && (size_t)(equals - name) < sizeof before) {
+            memcpy(before, name, (size_t)(equals - name));
+            before[equals - name] = '\0';
+            name = before;
+        }
         if (!is_accepted(name, accepted))
-            return usage("this command has no option %s", name);
-        if (store_flag(name, out))
+            return usage("this command has no option %s", argv[i]);
+        if (store_flag(name, out)) {
+            if (equals != NULL)
+                return usage("%s takes no value", name);
             continue;
-        if (++i == argc)
+        }
+        if (equals == NULL && ++i == argc)
             return usage("%s needs a value", name);
-        const int status = store(name, argv[i], out);
+        const int status = store(name, equals != NULL ? equals + 1 : argv[i], out);
         if (status != TOOL_OK)
             return status;
     }

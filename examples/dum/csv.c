@@ -9,8 +9,8 @@
 typedef struct {
     const char *at, *end;
     char delimiter;
-    int64_t line;
-    char *cell; /* the cell just read, decoded */
+    int64_t line, next_line; /* of the file, from 1: where this row begins; what comes next */
+    char *cell;              /* the cell just read, decoded */
     size_t capacity;
     bool quoted, last_of_row, wide;
     int32_t label; /* column that may hold text, or -1 */
@@ -20,7 +20,7 @@ typedef struct {
 
 static bool fail(const reader *r, const char *what)
 {
-    snprintf(r->message, 256, "row %lld: %.220s", (long long)r->line, what);
+    snprintf(r->message, 256, "line %lld: %.220s", (long long)r->line, what);
     return false;
 }
 
@@ -67,6 +67,7 @@ static bool read_quoted(reader *r, size_t *length)
         }
         if (*r->at == '\0')
             return fail(r, "a NUL byte: not a text file");
+        r->next_line += *r->at == '\n';
         if (!put(r, length, *r->at))
             return false;
     }
@@ -98,6 +99,7 @@ static bool read_cell(reader *r)
     while (!r->quoted && length > 0 && r->cell[length - 1] == ' ')
         r->cell[--length] = '\0';
     r->last_of_row = r->at == r->end || *r->at != r->delimiter;
+    r->next_line += r->last_of_row;
     if (r->at < r->end && *r->at == '\r' && r->at + 1 < r->end && r->at[1] == '\n')
         r->at++;
     if (r->at < r->end)
@@ -157,8 +159,27 @@ static void free_texts(char **texts, int32_t count)
     free(texts);
 }
 
+/* Blank lines before the first row. */
+static void skip_blank_lines(reader *r)
+{
+    const char *at = r->at;
+    for (; at < r->end && (*at == ' ' || *at == '\r' || *at == '\n'); at++) {
+        if (*at == ' ' || (*at == '\r' && at + 1 < r->end && at[1] == '\n'))
+            continue;
+        r->next_line++;
+        r->at = at + 1;
+    }
+    if (at == r->end)
+        r->at = at;
+}
+
 static bool read_first_row(reader *r, cells *first)
 {
+    skip_blank_lines(r);
+    if (r->at == r->end)
+        return fail(r, "the file is empty");
+    r->line = r->next_line;
+    r->delimiter = find_delimiter(r->at, (size_t)(r->end - r->at));
     do {
         if (!read_cell(r) || !add_text(r, first))
             return false;
@@ -197,9 +218,9 @@ static bool grow(reader *r, csv_table *t, int64_t *capacity)
 static const char *column_name(const csv_table *t, int32_t col, char *buffer, size_t capacity)
 {
     if (t->names != NULL)
-        snprintf(buffer, capacity, "%d (%.60s)", col + 1, t->names[col]);
+        snprintf(buffer, capacity, "%d (from 0, \"%.60s\")", col, t->names[col]);
     else
-        snprintf(buffer, capacity, "%d", col + 1);
+        snprintf(buffer, capacity, "%d (from 0)", col);
     return buffer;
 }
 
@@ -207,7 +228,9 @@ static bool store(reader *r, csv_table *t, int32_t col, const char *cell)
 {
     char name[96], what[256];
     if (col >= t->cols) {
-        snprintf(what, sizeof what, "more cells than the %d of the first row", t->cols);
+        snprintf(what, sizeof what, "more cells than the %d of the first row%s", t->cols,
+                 col == t->cols && *cell == '\0' && r->last_of_row ? ": a delimiter at its end begins another"
+                                                                   : "");
         return fail(r, what);
     }
     double value;
@@ -231,11 +254,10 @@ static bool end_row(reader *r, csv_table *t, int32_t found)
 {
     char what[128];
     if (found < t->cols) {
-        snprintf(what, sizeof what, "%d cells, the first row has %d", found, t->cols);
+        snprintf(what, sizeof what, "%d cell%s, the first row has %d", found, found == 1 ? "" : "s", t->cols);
         return fail(r, what);
     }
     t->rows++;
-    r->line++;
     return true;
 }
 
@@ -245,12 +267,12 @@ static bool read_rows(reader *r, csv_table *t, int64_t capacity)
         if (!grow(r, t, &capacity))
             return false;
         int32_t col = 0;
+        r->line = r->next_line;
         do {
             if (!read_cell(r))
                 return false;
             const bool blank = col == 0 && r->last_of_row && r->cell[0] == '\0' && !r->quoted && t->cols > 1;
             if (blank) {
-                r->line++;
                 col = -1;
                 break;
             }
@@ -269,13 +291,15 @@ static bool parse(reader *r, int header, const char *label, cells *first, csv_ta
         return false;
     t->cols = first->count;
     int64_t capacity = 0;
+    const int64_t first_line = r->line;
     r->label = label != NULL ? csv_find(t, label) : -1;
     const bool has_text = has_text_beside(first, -1), unsure = has_text && !has_text_beside(first, r->label);
     if (header == CSV_HEADER_YES || (header == CSV_HEADER_AUTO && has_text)) {
         t->names = first->texts;
         first->texts = NULL;
         r->label = label != NULL ? csv_find(t, label) : -1;
-        r->line++;
+        if (t->cols > 1 && t->names[t->cols - 1][0] == '\0')
+            return fail(r, "the last column has no name: is there a delimiter at the end of the line?");
     } else {
         if (!grow(r, t, &capacity))
             return false;
@@ -287,16 +311,19 @@ static bool parse(reader *r, int header, const char *label, cells *first, csv_ta
     if (!read_rows(r, t, capacity))
         return false;
     if (header == CSV_HEADER_AUTO && unsure && r->text_label) {
-        r->line = 1;
+        r->line = first_line;
         return fail(r, "a label, or the label's name? Say so with --no-header or --header");
     }
-    return t->rows > 0 || fail(r, "there are no rows of data");
+    return t->rows > 0 || fail(r, "a header, and no rows of data");
 }
 
 static bool parse_text(const char *text, size_t size, int header, bool wide, const char *label, csv_table *out,
                        char *message)
 {
     memset(out, 0, sizeof *out);
+    reader r = {.line = 1, .next_line = 1, .wide = wide, .message = message};
+    if (size >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
+        return fail(&r, "the file is UTF-16, expected UTF-8");
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         size -= 3;
@@ -304,14 +331,10 @@ static bool parse_text(const char *text, size_t size, int header, bool wide, con
     /* Blank lines at the end are no rows, not even of one column, where a blank line is a missing cell. */
     while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
         size--;
-    reader r = {.at = text,
-                .end = text + size,
-                .delimiter = find_delimiter(text, size),
-                .line = 1,
-                .wide = wide,
-                .message = message};
+    r.at = text;
+    r.end = text + size;
     cells first = {NULL, 0, 0};
-    const bool parsed = size > 0 ? parse(&r, header, label, &first, out) : fail(&r, "the file is empty");
+    const bool parsed = parse(&r, header, label, &first, out);
     free_texts(first.texts, first.count);
     free(r.cell);
     if (!parsed)
@@ -356,6 +379,20 @@ int32_t csv_row(char *line, int32_t cols, float *row)
         if (is_last)
             return count;
     }
+}
+
+bool csv_header(const char *line, size_t size, csv_table *out, char message[256])
+{
+    memset(out, 0, sizeof *out);
+    reader r = {.at = line, .end = line + size, .next_line = 1, .message = message};
+    cells first = {NULL, 0, 0};
+    const bool parsed = read_first_row(&r, &first);
+    free(r.cell);
+    out->names = first.texts;
+    out->cols = first.count;
+    if (!parsed)
+        csv_free(out);
+    return parsed;
 }
 
 void csv_free(csv_table *table)

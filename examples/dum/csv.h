@@ -17,8 +17,8 @@ typedef struct {
     char **names;    /* cols names, or NULL without a header */
 } csv_table;
 
-/* Parses all of text. On failure returns false, and the message says which row (from 1, the header
- * counts) and column. */
+/* Parses all of text. On failure returns false, and the message says which line of it (from 1) and column (from 0). Blank
+ * lines are passed over; within a table of one column they are missing cells. */
 bool csv_parse(const char *text, size_t size, int header, csv_table *out, char message[256]);
 /* Keeps the digits that float has no room for: rounded scores would tie. */
 bool csv_parse_double(const char *text, size_t size, int header, csv_table *out, char message[256]);
@@ -28,6 +28,8 @@ bool csv_parse_labelled(const char *text, size_t size, int header, const char *l
 /* One line without its end, cut up in place: its cells into row, which has room for cols. How many cells there are, also
  * where they are more than cols; -1 where one is no number. Cells in quotes are none. */
 int32_t csv_row(char *line, int32_t cols, float *row);
+/* One line as names: out has no rows. */
+bool csv_header(const char *line, size_t size, csv_table *out, char message[256]);
 void csv_free(csv_table *table);
 
 /* The column with this name, or with this number from 0; -1 if there is none. */

@@ -112,7 +112,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2)
         return print_help(stderr, NULL, TOOL_USAGE);
-    if (strcmp(argv[1], "--help") == 0)
+    if (is_help(argv[1]))
         return print_help(stdout, NULL, TOOL_OK);
     if (strcmp(argv[1], "--version") == 0) {
         printf("dum %s\n", dum_version());
@@ -122,7 +122,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[c].name) != 0)
             continue;
         for (int i = 2; i < argc; i++)
-            if (strcmp(argv[i], "--help") == 0)
+            if (is_help(argv[i]))
                 return print_help(stdout, &commands[c], TOOL_OK);
         return commands[c].run(argc - 2, argv + 2);
     }

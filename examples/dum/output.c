@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Results out. */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* flock */
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,25 +73,100 @@ bool is_special_file(const char *path)
     return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
 }
 
-static bool write_file(const char *path, bool temporary, put_fn put, const void *what)
+enum { MOST_LINKS = 40, LINK_SIZE = 4096 };
+
+char *follow_links(const char *path)
 {
-    FILE *file = fopen(path, temporary ? "wbx" : "wb");
-    if (file == NULL)
-        return false;
+    char target[LINK_SIZE], *at = strdup(path);
+    struct stat about;
+    for (int links = 0; at != NULL && lstat(at, &about) == 0 && S_ISLNK(about.st_mode); links++) {
+        const ssize_t length = readlink(at, target, sizeof target - 1);
+        const char *slash = strrchr(at, '/');
+        const size_t folder = slash == NULL || target[0] == '/' ? 0 : (size_t)(slash - at) + 1;
+        char *next = length >= 0 && links < MOST_LINKS ? malloc(folder + (size_t)length + 1) : NULL;
+        if (length >= 0 && links >= MOST_LINKS)
+            errno = ELOOP;
+        if (next != NULL) {
+            memcpy(next, at, folder);
+            memcpy(next + folder, target, (size_t)length);
+            next[folder + (size_t)length] = '\0';
+        }
+        free(at);
+        at = next;
+    }
+    return at;
+}
+
+static bool write_and_close(FILE *file, put_fn put, const void *what)
+{
     put(file, what);
     const bool written = fflush(file) == 0 && ferror(file) == 0;
     const int error = errno;
     const bool closed = fclose(file) == 0;
     if (!written)
         errno = error;
-    if (written && closed)
-        return true;
-    if (temporary) {
-        const int reason = errno;
-        remove(path);
-        errno = reason;
+    return written && closed;
+}
+
+/* Of a temporary file that is not new: it was left by one who was killed, and is ours alone from here on. */
+static bool take_over(int file, const char *name)
+{
+    struct stat opened, named;
+    return flock(file, LOCK_EX | LOCK_NB) == 0 && fstat(file, &opened) == 0 && lstat(name, &named) == 0 &&
+           S_ISREG(named.st_mode) && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino &&
+           named.st_nlink == 1 && named.st_uid == geteuid() && ftruncate(file, 0) == 0;
+}
+
+/* A file beside `path` that nobody else uses: as the library does it. */
+static FILE *open_temporary(const char *path, char *name, size_t capacity)
+{
+    for (int attempt = 0; attempt < 1000; attempt++) {
+        snprintf(name, capacity, "%s.%d.tmp", path, attempt);
+        int file = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        const bool is_new = file >= 0;
+        if (!is_new && errno != EEXIST)
+            return NULL;
+        if (!is_new)
+            file = open(name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (file < 0)
+            continue;
+        if (is_new ? flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK : take_over(file, name))
+            return fdopen(file, "wb");
+        close(file);
     }
-    return false;
+    errno = EEXIST;
+    return NULL;
+}
+
+static bool replace(const char *path, put_fn put, const void *what)
+{
+    const size_t capacity = strlen(path) + 32;
+    char *name = malloc(capacity);
+    FILE *file = name != NULL ? open_temporary(path, name, capacity) : NULL;
+    const bool done = file != NULL && write_and_close(file, put, what) && rename(name, path) == 0;
+    const int error = errno;
+    if (file != NULL && !done)
+        remove(name);
+    free(name);
+    errno = error;
+    return done;
+}
+
+/* A link is written through; a rename would put a file in the place of a pipe or a device. */
+static bool write_path(const char *path, put_fn put, const void *what)
+{
+    if (is_special_file(path)) {
+        FILE *file = fopen(path, "wb");
+        return file != NULL && write_and_close(file, put, what);
+    }
+    if (access(path, F_OK) != 0 && errno == EACCES) /* a link that we may not follow */
+        return false;
+    char *target = follow_links(path);
+    const bool done = target != NULL && replace(target, put, what);
+    const int error = errno;
+    free(target);
+    errno = error;
+    return done;
 }
 
 int write_output(const char *path, put_fn put, const void *what)
@@ -98,26 +175,7 @@ int write_output(const char *path, put_fn put, const void *what)
         put(stdout, what);
         return TOOL_OK;
     }
-    /* A rename would put a file in the place of a pipe or a device. */
-    if (is_special_file(path))
-        return write_file(path, false, put, what) ? TOOL_OK
-                                                  : fail("cannot write %s: %s", path, strerror(errno));
-    const size_t capacity = strlen(path) + 32;
-    char *temporary = malloc(capacity);
-    if (temporary == NULL)
-        return fail("out of memory");
-    snprintf(temporary, capacity, "%s.%ld.tmp", path, (long)getpid());
-    /* Left by one who was killed, with our number: in a container it is always the same. */
-    remove(temporary);
-    int status = TOOL_OK;
-    if (!write_file(temporary, true, put, what)) {
-        status = fail("cannot write %s: %s", path, strerror(errno));
-    } else if (rename(temporary, path) != 0) {
-        status = fail("cannot write %s: %s", path, strerror(errno));
-        remove(temporary);
-    }
-    free(temporary);
-    return status;
+    return write_path(path, put, what) ? TOOL_OK : fail("cannot write %s: %s", path, strerror(errno));
 }
 
 static int write_any(const char *path, const table *t)

@@ -109,9 +109,10 @@ static int32_t show_progress(void *user, const dum_progress *p)
     if (state->bar && (p->seconds - state->shown > 0.1 || p->step == p->steps)) {
         const int width = 30, done = (int)((double)width * (double)p->step / (double)p->steps);
         state->shown = p->seconds;
-        fprintf(stderr, "\r[%.*s%*s] step %lld of %lld, loss %.4f, %.0f s left ", done,
-                "##############################", width - done, "", (long long)p->step, (long long)p->steps,
-                p->loss, p->seconds_left);
+        fprintf(stderr, "\r[%.*s%*s] step %lld of %lld", done, "##############################", width - done,
+                "", (long long)p->step, (long long)p->steps);
+        if (p->step > 0) /* before, there is neither */
+            fprintf(stderr, ", loss %.4f, %.0f s left ", p->loss, p->seconds_left);
         state->open = p->step != p->steps;
         if (!state->open)
             fputc('\n', stderr);
@@ -129,9 +130,9 @@ static double now(void)
 
 static void print_log(void *user, int32_t level, int32_t code, const char *line)
 {
-    (void)user;
+    const arguments *args = user;
     (void)code;
-    if (level <= DUM_LOG_WARNING)
+    if (level <= (args->quiet ? DUM_LOG_ERROR : DUM_LOG_WARNING))
         fprintf(stderr, "dum: %s\n", line);
 }
 
@@ -141,7 +142,8 @@ int open_training(const arguments *args, dum_context **out)
     DUM_INIT(options);
     options.backend = args->backend;
     options.threads = args->threads;
-    options.log = args->quiet ? NULL : print_log;
+    options.log = print_log;
+    options.log_user = (void *)args;
     return dum_context_create(&options, out) == DUM_OK ? TOOL_OK : fail_library("cannot start");
 }
 
@@ -191,14 +193,17 @@ int check_model_path(const char *path)
         return fail("the path of the model is empty");
     if (is_special_file(path))
         return fail("cannot write %s: it is not a regular file", path);
-    const char *slash = strrchr(path, '/');
-    const size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    char *folder = malloc(length + 2);
-    if (folder == NULL)
-        return fail("out of memory");
-    memcpy(folder, path, length);
-    memcpy(folder + length, ".", 2);
-    const bool writable = access(folder, W_OK | X_OK) == 0;
+    char *target = follow_links(path);
+    const char *slash = target != NULL ? strrchr(target, '/') : NULL;
+    const size_t length = slash == NULL ? 0 : (size_t)(slash - target) + 1;
+    char *folder = target != NULL ? malloc(length + 2) : NULL;
+    if (folder != NULL) {
+        memcpy(folder, target, length);
+        memcpy(folder + length, ".", 2);
+    }
+    const bool writable = folder != NULL && access(folder, W_OK | X_OK) == 0;
+    const int error = errno;
     free(folder);
-    return writable ? TOOL_OK : fail("cannot write %s: %s", path, strerror(errno));
+    free(target);
+    return writable ? TOOL_OK : fail("cannot write %s: %s", path, strerror(error));
 }

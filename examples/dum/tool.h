@@ -36,6 +36,8 @@ typedef struct {
     int32_t file_count;
 } arguments;
 
+/* --help or -h. */
+bool is_help(const char *argument);
 /* TOOL_OK, or TOOL_USAGE after a message. `accepted`: names of the options that this command takes; it takes
  * at most `most_files` arguments without a name. */
 int parse_arguments(int argc, char **argv, const char *const *accepted, int32_t most_files, arguments *out);
@@ -120,6 +122,8 @@ int write_table(const char *path, const double *values, int64_t rows, int32_t co
 int write_floats(const char *path, const float *values, int64_t rows, int32_t cols);
 /* There is something at path that is no file: a folder, a pipe, a device. */
 bool is_special_file(const char *path);
+/* What a symbolic link at path leads to, or path, whether there is a file yet or not; to be freed. NULL: with errno. */
+char *follow_links(const char *path);
 
 /* JSON: %.17g, null for what is not finite. */
 void print_number(const char *name, double value, bool last);

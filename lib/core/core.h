@@ -162,6 +162,10 @@ typedef struct {
 /* The same in pieces of a tenth of a second or so, between which `watch` (NULL: none) is asked. */
 dum_status dumi_parallel_watched(dum_context *context, int32_t threads, int64_t count, double operations,
                                  dumi_task_fn task, void *argument, const dumi_watch *watch);
+/* `watch` where so many operations take long enough to be asked between them, else NULL. */
+const dumi_watch *dumi_watch_long(const dumi_watch *watch, double operations);
+/* For loops of one thread: asks each time that the operations counted in *since have taken a tenth of a second or so. */
+dum_status dumi_watch_count(const dumi_watch *watch, double *since, double operations);
 
 dum_status dumi_pool_create(dum_context *context);
 void dumi_pool_destroy(dum_context *context);

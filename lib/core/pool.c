@@ -231,6 +231,20 @@ dum_status dumi_parallel_watched(dum_context *context, int32_t threads, int64_t 
     return watch->ask(watch->user, count, count);
 }
 
+const dumi_watch *dumi_watch_long(const dumi_watch *watch, double operations)
+{
+    return operations < PIECE_OPERATIONS ? NULL : watch;
+}
+
+dum_status dumi_watch_count(const dumi_watch *watch, double *since, double operations)
+{
+    *since += operations;
+    if (dumi_watch_long(watch, *since) == NULL)
+        return DUM_OK;
+    *since = 0;
+    return watch->ask(watch->user, 0, 1);
+}
+
 /* "max 100000" or "200000 100000": quota and period of cgroup version 2. */
 static int32_t cgroup_quota(void)
 {

@@ -89,8 +89,11 @@ static dum_status check_options(const dumi_training *t)
                  "options.max_seconds is %s, expected 0 or more", dumi_show(t->options->max_seconds).text);
     DUMI_REQUIRE(t->options->checkpoint_epochs >= 0, DUM_ERR_ARGUMENT,
                  "options.checkpoint_epochs is %d, expected 0 or more", t->options->checkpoint_epochs);
-    DUMI_REQUIRE(t->options->reduce == NULL && t->options->ranks <= 1, DUM_ERR_ARGUMENT,
-                 "options.reduce and options.ranks are for heads and scorer dum");
+    DUMI_REQUIRE(t->options->reduce == NULL && t->options->ranks <= 1 && t->options->rank == 0,
+                 DUM_ERR_ARGUMENT,
+                 "options.reduce, options.ranks and options.rank are for heads and scorer dum");
+    DUMI_REQUIRE(t->options->pairs == NULL, DUM_ERR_ARGUMENT,
+                 "options.pairs is set, which is for heads and scorer dum");
     return DUM_OK;
 }
 
@@ -109,8 +112,34 @@ static void plan(dumi_training *t)
 
 /* ---- Beginning ---------------------------------------------------------------------------- */
 
+/* Of a channel or column: sums of its values and squares, and the same of what they differ from the first one. */
+typedef struct {
+    double sum, squares, first, off, off_squares;
+} moments;
+
+static void add_value(moments *at, double value)
+{
+    const double off = value - at->first;
+    at->sum += value;
+    at->squares += value * value;
+    at->off += off;
+    at->off_squares += off * off;
+}
+
+/* One over the deviation; 0: constant. Where the squares leave nothing of a column of a table that varies far from 0, or in
+ * a small unit, what it differs from its first value does. */
+static float scale_of(const dumi_encoder_model *m, const moments *at, double n)
+{
+    const double mean = at->sum / n, variance = at->squares / n - mean * mean;
+    if (variance > 1e-12 * (1 + mean * mean))
+        return (float)(1 / sqrt(variance));
+    const double off = at->off / n, rest = at->off_squares / n - off * off;
+    const float scale = rest > 0 && !dumi_encoder_has_images(m) ? (float)(1 / sqrt(rest)) : 0;
+    return isfinite(scale) ? scale : 0;
+}
+
 /* Mean and deviation of channels or columns, over all rows; checks them all. */
-static dum_status measure(const dumi_training *t, double *sum, double *squares)
+static dum_status measure(const dumi_training *t, moments *all)
 {
     dumi_encoder_model *m = t->model;
     for (int64_t first = 0; first < t->data->rows; first += t->batch) {
@@ -119,29 +148,27 @@ static dum_status measure(const dumi_training *t, double *sum, double *squares)
         for (int64_t i = 0; i < count; i++) {
             const float *row = t->rows + i * m->cols;
             DUMI_TRY(dumi_encoder_check_row(m, first + i, row));
-            for (int32_t j = 0; j < m->cols; j++) {
-                const double value = (double)row[j];
-                sum[j % m->channels] += value;
-                squares[j % m->channels] += value * value;
-            }
+            for (int32_t j = 0; j < m->channels && first + i == 0; j++)
+                all[j].first = (double)row[j];
+            for (int32_t j = 0; j < m->cols; j++)
+                add_value(&all[j % m->channels], (double)row[j]);
         }
     }
     const double n = (double)t->data->rows * m->cols / m->channels;
     for (int32_t j = 0; j < m->channels; j++) {
-        const double mean = sum[j] / n, variance = squares[j] / n - mean * mean;
-        m->shift[j] = (float)mean;
-        m->scale[j] = variance > 1e-12 * (1 + mean * mean) ? (float)(1 / sqrt(variance)) : 0;
+        m->shift[j] = (float)(all[j].sum / n);
+        m->scale[j] = scale_of(m, &all[j], n);
     }
     return DUM_OK;
 }
 
 static dum_status fit_scaling(dumi_training *t)
 {
-    double *sums;
-    DUMI_TRY(DUMI_NEW(t->context, sums, (size_t)t->model->channels * 2));
-    memset(sums, 0, (size_t)t->model->channels * 2 * sizeof *sums);
-    const dum_status status = measure(t, sums, sums + t->model->channels);
-    dumi_free(t->context, sums);
+    moments *all;
+    DUMI_TRY(DUMI_NEW(t->context, all, t->model->channels));
+    memset(all, 0, (size_t)t->model->channels * sizeof *all);
+    const dum_status status = measure(t, all);
+    dumi_free(t->context, all);
     return status;
 }
 

@@ -20,6 +20,7 @@ static void receive_nearest(void *user, int64_t query, const float *x, const dum
 
 typedef struct {
     int32_t rows, cols;
+    const dumi_watch *watch;
     float *points;
     int32_t *nearest;          /* by row */
     double *sums;              /* of the points of one centre */
@@ -48,10 +49,10 @@ static void move(const sample *s, dumi_centres *c)
 static dum_status round_of(dum_context *context, const sample *s, dumi_centres *c)
 {
     dumi_neighbours *tree;
-    DUMI_TRY(dumi_neighbours_create(context, c->rows, c->count, s->cols, &tree));
+    DUMI_TRY(dumi_neighbours_create(context, c->rows, c->count, s->cols, s->watch, &tree));
     const dumi_queries queries = {s->points, s->rows, s->cols, NULL};
     const dum_status status =
-        dumi_neighbours_search(tree, &queries, 1, DUMI_LEAVE_NONE, receive_nearest, s->nearest);
+        dumi_neighbours_search(tree, &queries, 1, DUMI_LEAVE_NONE, s->watch, receive_nearest, s->nearest);
     dumi_neighbours_destroy(tree);
     if (status == DUM_OK)
         move(s, c);
@@ -73,14 +74,16 @@ static double loss(const sample *s, const double *anchors)
 static dum_status search(dum_context *context, const sample *s, const dumi_centres *c, int32_t neighbours)
 {
     dumi_neighbours *tree;
-    DUMI_TRY(dumi_neighbours_create(context, s->points, s->rows, s->cols, &tree));
+    DUMI_TRY(dumi_neighbours_create(context, s->points, s->rows, s->cols, s->watch, &tree));
     const int32_t k = neighbours < s->rows ? neighbours : s->rows - 1;
-    dum_status status = dumi_neighbours_search_self(tree, 0, s->rows, k, dumi_receive_mean, s->targets);
+    dum_status status =
+        dumi_neighbours_search_self(tree, 0, s->rows, k, s->watch, dumi_receive_mean, s->targets);
     dumi_neighbours_destroy(tree);
     DUMI_TRY(status);
-    DUMI_TRY(dumi_neighbours_create(context, c->rows, c->count, s->cols, &tree));
+    DUMI_TRY(dumi_neighbours_create(context, c->rows, c->count, s->cols, s->watch, &tree));
     const dumi_queries queries = {s->points, s->rows, s->cols, NULL};
-    status = dumi_neighbours_search(tree, &queries, DUMI_NEAR, DUMI_LEAVE_NONE, dumi_receive_mean, s->anchors);
+    status = dumi_neighbours_search(tree, &queries, DUMI_NEAR, DUMI_LEAVE_NONE, s->watch, dumi_receive_mean,
+                                    s->anchors);
     dumi_neighbours_destroy(tree);
     return status;
 }
@@ -108,11 +111,13 @@ static dum_status choose(dum_context *context, const sample *s, int32_t neighbou
 }
 
 dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const double *values,
-                            const dum_dataset *data, const dumi_scaling *scaling, dumi_centres *out)
+                            const dum_dataset *data, const dumi_scaling *scaling, const dumi_watch *watch,
+                            dumi_centres *out)
 {
     const uint64_t seed = (uint64_t)values[DUMI_SEED];
     const int32_t cols = scaling->cols, most = (int32_t)values[DUMI_CENTRES];
-    sample s = {.rows = (int32_t)(data->rows < MOST_ROWS ? data->rows : MOST_ROWS), .cols = cols};
+    sample s = {
+        .rows = (int32_t)(data->rows < MOST_ROWS ? data->rows : MOST_ROWS), .cols = cols, .watch = watch};
     int64_t *indices = NULL;
     dum_status status;
     out->count = most < s.rows / 2 ? most : s.rows > 1 ? s.rows / 2 : 1;
@@ -124,7 +129,7 @@ dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const dou
     DUMI_GO(DUMI_NEW(context, s.anchors, s.rows));
     DUMI_GO(DUMI_NEW(context, out->rows, (size_t)out->count * (size_t)cols));
     dumi_sample_rows(data->rows, s.rows, seed, indices);
-    DUMI_GO(dumi_scaling_gather(context, stream, scaling, data, indices, s.rows, s.points));
+    DUMI_GO(dumi_scaling_gather(context, stream, scaling, data, indices, s.rows, watch, s.points));
     for (int32_t j = 0; j < out->count; j++) {
         const uint64_t first = dumi_permute((uint64_t)s.rows, (uint64_t)j, seed, DUMI_RNG_CENTRES, 0);
         memcpy(out->rows + (int64_t)j * cols, s.points + (int64_t)first * cols,

@@ -16,6 +16,7 @@ enum { MOST_ROWS = 2048 };
 
 typedef struct {
     dum_context *context;
+    const dumi_watch *watch;
     int32_t rows, cols, k;
     float *points;   /* rows x cols */
     double *squares; /* by row */
@@ -25,9 +26,9 @@ typedef struct {
 static dum_status measure(const sample *s, double *mean)
 {
     dumi_neighbours *tree;
-    DUMI_TRY(dumi_neighbours_create(s->context, s->points, s->rows, s->cols, &tree));
+    DUMI_TRY(dumi_neighbours_create(s->context, s->points, s->rows, s->cols, s->watch, &tree));
     const dum_status status =
-        dumi_neighbours_search_self(tree, 0, s->rows, s->k, dumi_receive_mean, s->squares);
+        dumi_neighbours_search_self(tree, 0, s->rows, s->k, s->watch, dumi_receive_mean, s->squares);
     dumi_neighbours_destroy(tree);
     DUMI_TRY(status);
     *mean = 0;
@@ -49,9 +50,9 @@ static void draw(const sample *s, uint64_t seed, const double *values, const dou
 
 dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const double *options,
                                const dum_dataset *data, const dumi_scaling *scaling, const double *values,
-                               const double *shares, bool *whiten)
+                               const double *shares, const dumi_watch *watch, bool *whiten)
 {
-    sample s = {.context = context, .cols = scaling->cols};
+    sample s = {.context = context, .watch = watch, .cols = scaling->cols};
     const uint64_t seed = (uint64_t)options[DUMI_SEED];
     int64_t *indices = NULL;
     double white, gauss_white, plain, gauss_plain;
@@ -68,9 +69,9 @@ dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const 
     DUMI_GO(DUMI_NEW(context, s.points, (size_t)s.rows * (size_t)s.cols));
     DUMI_GO(DUMI_NEW(context, s.squares, s.rows));
     dumi_sample_rows(data->rows, s.rows, seed, indices);
-    DUMI_GO(dumi_scaling_gather(context, stream, scaling, data, indices, s.rows, s.points));
+    DUMI_GO(dumi_scaling_gather(context, stream, scaling, data, indices, s.rows, watch, s.points));
     DUMI_GO(measure(&s, &white));
-    DUMI_GO(dumi_scaling_gather(context, stream, &zscore, data, indices, s.rows, s.points));
+    DUMI_GO(dumi_scaling_gather(context, stream, &zscore, data, indices, s.rows, watch, s.points));
     DUMI_GO(measure(&s, &plain));
     draw(&s, seed, NULL, shares);
     DUMI_GO(measure(&s, &gauss_white));
@@ -99,6 +100,7 @@ enum { MOST_FITTED = 2048, MOST_HELD_OUT = 512 };
 
 typedef struct {
     dum_context *context;
+    const dumi_watch *watch;
     int32_t cols, rows, held; /* columns that vary among the fitted rows; rows fitted on, then rows held out */
     float *points, *scaled;
     double *mean, *covariance, *off;
@@ -146,16 +148,19 @@ static void keep_columns(trial *t, int32_t cols, const double *spread)
 static dum_status likelihood(const trial *t, const double *scale, double *out)
 {
     const int32_t d = t->cols;
-    double squares = 0, jacobian = 0, mu, log_determinant;
+    const dumi_watch *watch = dumi_watch_long(t->watch, 0.5 * t->rows * d * d);
+    double squares = 0, jacobian = 0, since = 0, mu, log_determinant;
+    int32_t rank;
     for (int64_t i = 0; i < (int64_t)(t->rows + t->held) * d; i++)
         t->scaled[i] = (float)((double)t->points[i] * scale[i % d]);
-    DUMI_TRY(dumi_shrunk_covariance(t->context, t->scaled, t->rows, d, t->mean, t->covariance, NULL, &mu));
+    DUMI_TRY(dumi_shrunk_covariance(t->context, t->scaled, t->rows, d, t->mean, t->covariance, watch, &mu));
     for (int64_t j = 0; j < d; j++) {
         t->covariance[j * d + j] += 1e-6 * mu; /* what the whitening resolves */
         jacobian += log(scale[j]);
     }
-    dumi_cholesky_inverse(d, t->covariance, 1e-12, &log_determinant);
+    DUMI_TRY(dumi_cholesky_inverse(d, t->covariance, 1e-12, t->watch, &rank, &log_determinant));
     for (int64_t i = t->rows; i < t->rows + t->held; i++) {
+        DUMI_TRY(dumi_watch_count(t->watch, &since, 0.5 * d * d));
         for (int32_t j = 0; j < d; j++)
             t->off[j] = (double)t->scaled[i * d + j] - t->mean[j];
         for (int32_t j = 0; j < d; j++) {
@@ -180,12 +185,13 @@ static dum_status trial_create(trial *t, int32_t cols)
 }
 
 dum_status dumi_scaling_choose_units(dum_context *context, dumi_stream *stream, const double *options,
-                                     const dum_dataset *data, const dumi_scaling *zscore, bool *own)
+                                     const dum_dataset *data, const dumi_scaling *zscore,
+                                     const dumi_watch *watch, bool *own)
 {
     const int32_t most = MOST_FITTED + MOST_HELD_OUT, rows = (int32_t)(data->rows < most ? data->rows : most),
                   cols = zscore->cols;
     const uint64_t seed = (uint64_t)options[DUMI_SEED];
-    trial t = {.context = context, .held = rows / 2 < MOST_HELD_OUT ? rows / 2 : MOST_HELD_OUT};
+    trial t = {.context = context, .watch = watch, .held = rows / 2 < MOST_HELD_OUT ? rows / 2 : MOST_HELD_OUT};
     dumi_scaling plain = *zscore;
     int64_t *indices = NULL;
     double with_own, with_zscore;
@@ -198,7 +204,7 @@ dum_status dumi_scaling_choose_units(dum_context *context, dumi_stream *stream, 
     DUMI_GO(trial_create(&t, cols));
     DUMI_GO(DUMI_NEW(context, indices, rows));
     dumi_sample_rows(data->rows, rows, seed, indices);
-    DUMI_GO(dumi_scaling_gather(context, stream, &plain, data, indices, rows, t.points));
+    DUMI_GO(dumi_scaling_gather(context, stream, &plain, data, indices, rows, watch, t.points));
     part(&t, cols, seed);
     keep_columns(&t, cols, zscore->spread);
     if (t.cols == 0)

@@ -46,6 +46,8 @@ static dum_status check_data(const training *f)
         dumi_show(f->values[DUMI_BATCH]).text);
     DUMI_REQUIRE(f->options->max_seconds >= 0, DUM_ERR_ARGUMENT,
                  "options.max_seconds is %s, expected 0 or more", dumi_show(f->options->max_seconds).text);
+    DUMI_REQUIRE(f->options->labels == NULL, DUM_ERR_ARGUMENT,
+                 "options.labels is for encoders, scorers mds and flow; heads take none");
     DUMI_REQUIRE(f->options->checkpoint_epochs >= 0, DUM_ERR_ARGUMENT,
                  "options.checkpoint_epochs is %d, expected 0 or more", f->options->checkpoint_epochs);
     if (pairs == NULL)
@@ -366,8 +368,21 @@ static dum_status copy_model(training *f, const dumi_head_model *old)
     return status;
 }
 
+static dum_status ask(const void *user, int64_t step, int64_t steps)
+{
+    const training *f = user;
+    (void)step;
+    (void)steps;
+    return dumi_pace_prepare(&f->pace, f->options)
+               ? dumi_fail(DUM_CANCELLED,
+                           "fit was stopped before its first step; the handle is as it was before")
+               : DUM_OK;
+}
+
 static dum_status prepare(training *f, const dumi_head_model *old)
 {
+    const dumi_watch watch = {ask, f};
+    DUMI_TRY(ask(f, 0, 1));
     int32_t most = f->batch;
     for (int32_t l = 0; l < f->model->mlp.count; l++)
         most = f->model->mlp.layers[l].inputs > most ? f->model->mlp.layers[l].inputs : most;
@@ -376,9 +391,9 @@ static dum_status prepare(training *f, const dumi_head_model *old)
     if (old != NULL) {
         DUMI_TRY(copy_model(f, old));
     } else {
-        DUMI_TRY(dumi_scaling_fit(f->context, f->stream, f->values, f->data, &f->model->scaling));
+        DUMI_TRY(dumi_scaling_fit(f->context, f->stream, f->values, f->data, &watch, &f->model->scaling));
         if (f->model->centred)
-            DUMI_TRY(dumi_centres_fit(f->context, f->stream, f->values, f->data, &f->model->scaling,
+            DUMI_TRY(dumi_centres_fit(f->context, f->stream, f->values, f->data, &f->model->scaling, &watch,
                                       &f->model->centres));
         DUMI_TRY(init_parameters(f));
     }
@@ -386,7 +401,7 @@ static dum_status prepare(training *f, const dumi_head_model *old)
     if (f->poe || f->options->pairs != NULL)
         return DUM_OK;
     return dumi_local_create(f->context, f->stream, f->values, &f->model->scaling, f->model->centres.count > 0,
-                             f->model->outputs, f->batch, f->data, &f->local);
+                             f->model->outputs, f->batch, f->data, &watch, &f->local);
 }
 
 static void release(training *f)
@@ -423,7 +438,7 @@ static dum_status begin(training *f, const dumi_head_model *old)
     DUMI_TRY(dumi_model_create(f->context, f->values, f->data->cols, &f->model));
     DUMI_TRY(prepare(f, old));
     DUMI_TRY(resume(f));
-    dumi_pace_start(&f->pace);
+    dumi_pace_prepared(&f->pace);
     return is_fresh(f) ? first_batch(f) : DUM_OK;
 }
 
@@ -468,6 +483,7 @@ dum_status dumi_model_train(dum_context *context, const double *values, const du
     dum_status status;
     f.poe = (int32_t)values[DUMI_OBJECTIVE] == DUMI_POE;
     f.warm = options->warm_start && old != NULL;
+    dumi_pace_start(&f.pace);
     DUMI_GO(dumi_share_open(options, &f.share));
     DUMI_GO(meet(&f, begin(&f, f.warm ? old : NULL)));
     if (is_fresh(&f))

@@ -77,9 +77,10 @@ typedef struct {
     float *median; /* host: what replaces a non-finite value; NULL = refuse */
 } dumi_scaling;
 
-/* One or more passes over the data. Checks every value (or imputes). */
+/* One or more passes over the data. Checks every value (or imputes). Here and below, `watch` is asked before and between
+ * pieces of what takes long; NULL: none. */
 dum_status dumi_scaling_fit(dum_context *context, dumi_stream *stream, const double *values,
-                            const dum_dataset *data, dumi_scaling *out);
+                            const dum_dataset *data, const dumi_watch *watch, dumi_scaling *out);
 /* Buffers on the device from those on the host; called after fit and after load. */
 dum_status dumi_scaling_upload(dum_context *context, dumi_stream *stream, dumi_scaling *scaling);
 void dumi_scaling_destroy(dum_context *context, dumi_scaling *scaling);
@@ -90,18 +91,20 @@ void dumi_scaling_apply(dumi_stream *stream, const dumi_backend *backend, const 
                         int32_t rows, const float *x, float *between, float *z);
 /* The rows `indices` of the data, scaled, into `out` on the host: rows x cols. */
 dum_status dumi_scaling_gather(dum_context *context, dumi_stream *stream, const dumi_scaling *scaling,
-                               const dum_dataset *data, const int64_t *indices, int32_t rows, float *out);
+                               const dum_dataset *data, const int64_t *indices, int32_t rows,
+                               const dumi_watch *watch, float *out);
 /* Ascending rows of a uniform random sample of `count` of the `rows` of a dataset. */
 void dumi_sample_rows(int64_t rows, int32_t count, uint64_t seed, int64_t *indices);
 /* Scaling auto: whether the whitening that `scaling` is shows more of the data's structure than z-scores do (choose.c).
  * `values`: its eigenvalues; `shares`: of each eigenvector's square, what lies on columns that are not constant. */
 dum_status dumi_scaling_choose(dum_context *context, dumi_stream *stream, const double *options,
                                const dum_dataset *data, const dumi_scaling *scaling, const double *values,
-                               const double *shares, bool *whiten);
+                               const double *shares, const dumi_watch *watch, bool *whiten);
 /* Scaling auto, of two whitenings: whether the columns' own units explain rows that were held out better than z-scores do.
  * `zscore`: those. */
 dum_status dumi_scaling_choose_units(dum_context *context, dumi_stream *stream, const double *options,
-                                     const dum_dataset *data, const dumi_scaling *zscore, bool *own);
+                                     const dum_dataset *data, const dumi_scaling *zscore,
+                                     const dumi_watch *watch, bool *own);
 /* Refuses or replaces non-finite values of `rows` contiguous rows; `first` numbers the first in errors
  * (`indices` numbers them instead where not NULL). */
 dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *x, int64_t first,
@@ -119,7 +122,8 @@ enum { DUMI_MOST_CENTRES = 4096 };
 #define DUMI_EPSILON 1e-3 /* of the anchor, so that a row at distance 0 has a logarithm */
 
 dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const double *values,
-                            const dum_dataset *data, const dumi_scaling *scaling, dumi_centres *out);
+                            const dum_dataset *data, const dumi_scaling *scaling, const dumi_watch *watch,
+                            dumi_centres *out);
 /* What lies on the device, from `count` and `rows`. */
 dum_status dumi_centres_finish(dum_context *context, dumi_stream *stream, int32_t cols, dumi_centres *centres);
 dum_status dumi_centres_copy(dum_context *context, dumi_stream *stream, int32_t cols, const dumi_centres *from,

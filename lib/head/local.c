@@ -4,11 +4,13 @@
 #include <math.h>
 
 /* So that off-manifold queries can be made by multiplying. */
-static void centre_points(dumi_local *local)
+static dum_status centre_points(dumi_local *local, const dumi_watch *watch)
 {
+    double since = 0;
     const int32_t cols = local->scaling->cols;
     for (int32_t j = 0; j < cols; j++) {
         double sum = 0, square = 0;
+        DUMI_TRY(dumi_watch_count(watch, &since, 50.0 * local->points));
         for (int64_t i = 0; i < local->points; i++)
             sum += (double)local->host[i * cols + j];
         local->centre[j] = (float)(sum / local->points);
@@ -19,6 +21,7 @@ static void centre_points(dumi_local *local)
         }
         local->deviation[j] = (float)sqrt(square / local->points);
     }
+    return DUM_OK;
 }
 
 /* The mean over the neighbours of the squared difference: by column, or its mean over columns. */
@@ -59,7 +62,7 @@ static void receive_target(void *user, int64_t query, const float *x, const dumi
 
 dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const double *values,
                              const dumi_scaling *scaling, bool centres, int32_t outputs, int32_t batch,
-                             const dum_dataset *data, dumi_local *local)
+                             const dum_dataset *data, const dumi_watch *watch, dumi_local *local)
 {
     const int64_t most = (int64_t)values[DUMI_RESERVOIR];
     const bool all = data->rows <= most;
@@ -80,13 +83,14 @@ dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const do
     DUMI_TRY(DUMI_NEW(context, local->queries, (size_t)batch * (size_t)data->cols));
     DUMI_TRY(DUMI_NEW(context, local->targets, (size_t)batch * (size_t)outputs));
     dumi_sample_rows(data->rows, local->points, local->seed, local->rows);
-    DUMI_TRY(dumi_scaling_gather(context, stream, scaling, data, local->rows, local->points, local->host));
-    centre_points(local);
-    DUMI_TRY(dumi_neighbours_create(context, local->host, local->points, data->cols, &local->tree));
+    DUMI_TRY(
+        dumi_scaling_gather(context, stream, scaling, data, local->rows, local->points, watch, local->host));
+    DUMI_TRY(centre_points(local, watch));
+    DUMI_TRY(dumi_neighbours_create(context, local->host, local->points, data->cols, watch, &local->tree));
     if (all) {
         DUMI_TRY(DUMI_NEW(context, local->cached, (size_t)local->points * (size_t)outputs));
-        return dumi_neighbours_search_self(local->tree, 0, local->points, local->neighbours, receive_cached,
-                                           local);
+        return dumi_neighbours_search_self(local->tree, 0, local->points, local->neighbours, watch,
+                                           receive_cached, local);
     }
     dumi_log(context, DUM_LOG_INFO, DUM_LOG_RESERVOIR,
              "neighbours are searched in a random sample of %d of %lld rows (option reservoir)", local->points,
@@ -233,8 +237,8 @@ dum_status dumi_local_targets(dumi_local *local, int32_t rows, int32_t real, con
             local->queries[(int64_t)i * cols + j] -= local->centre[j];
     }
     const dumi_queries q = {local->queries, queries, cols, local->self};
-    DUMI_TRY(
-        dumi_neighbours_search(local->tree, &q, local->neighbours, DUMI_LEAVE_NONE, receive_target, local));
+    DUMI_TRY(dumi_neighbours_search(local->tree, &q, local->neighbours, DUMI_LEAVE_NONE, NULL, receive_target,
+                                    local));
     backend->upload(local->stream, t + (int64_t)first * outputs, local->targets,
                     (size_t)queries * (size_t)outputs);
     return backend->sync(local->stream);

@@ -25,7 +25,7 @@ typedef struct {
 /* `centres`: whether the anchor has some. Reads the reservoir, and measures all of its rows where it holds all rows of the data. */
 dum_status dumi_local_create(dum_context *context, dumi_stream *stream, const double *values,
                              const dumi_scaling *scaling, bool centres, int32_t outputs, int32_t batch,
-                             const dum_dataset *data, dumi_local *out);
+                             const dum_dataset *data, const dumi_watch *watch, dumi_local *out);
 void dumi_local_destroy(dumi_local *local);
 
 /* Replaces z (device) from row `first` of the batch on by `count` off-manifold queries of step `step`, those from number

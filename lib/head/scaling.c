@@ -18,6 +18,7 @@ typedef struct {
     dum_context *context;
     dumi_stream *stream;
     const dum_dataset *data;
+    const dumi_watch *watch;
     dumi_scaling *scaling;
     int32_t block_rows;
     float *block;                         /* raw rows, host */
@@ -50,9 +51,16 @@ dum_status dumi_scaling_check(const dumi_scaling *scaling, int32_t rows, float *
     return DUM_OK;
 }
 
+/* Between pieces of the rows, which the host may take long to read. */
+static dum_status ask_at(const dumi_watch *watch, int64_t first)
+{
+    return watch != NULL && first > 0 ? watch->ask(watch->user, 0, 1) : DUM_OK;
+}
+
 static dum_status read_block(pass *p, int64_t first, int32_t count)
 {
     int64_t indices[MOST_BLOCK_ROWS];
+    DUMI_TRY(ask_at(p->watch, first));
     for (int32_t i = 0; i < count; i++)
         indices[i] = first + i;
     DUMI_TRY(dumi_dataset_gather(p->data, indices, count, p->block));
@@ -189,7 +197,7 @@ static dum_status set_rotation(const pass *p, whitening *w)
     for (int64_t i = 0; i < (int64_t)d * d; i++)
         w->covariance[i] /= rows;
     const double mu = dumi_shrink(d, rows, w->fourth, w->covariance);
-    DUMI_TRY(dumi_eigen(p->context, d, w->covariance, w->vectors, w->values));
+    DUMI_TRY(dumi_eigen(p->context, d, w->covariance, w->vectors, w->values, p->watch));
     for (int32_t j = 0; j < d; j++) {
         /* float32 resolves no eigenvalue below this part of their mean */
         const double value = fmax(w->values[j], 1e-6 * mu), factor = mu > 0 ? 1 / sqrt(value) : 1;
@@ -249,8 +257,8 @@ static dum_status choose(const pass *p, const whitening *w, const double *option
 {
     dumi_scaling *scaling = p->scaling;
     bool stays;
-    DUMI_TRY(
-        dumi_scaling_choose(p->context, p->stream, options, p->data, scaling, w->values, w->shares, &stays));
+    DUMI_TRY(dumi_scaling_choose(p->context, p->stream, options, p->data, scaling, w->values, w->shares,
+                                 p->watch, &stays));
     scaling->kind = stays ? DUMI_SCALE_WHITEN : DUMI_SCALE_ZSCORE;
     if (!stays)
         drop_rotation(p);
@@ -290,7 +298,7 @@ static dum_status whiten_by_choice(pass *p, const double *options)
     DUMI_TRY(whiten(p, options));
     if (p->scaling->kind == DUMI_SCALE_ZSCORE)
         return DUM_OK;
-    DUMI_TRY(dumi_scaling_choose_units(p->context, p->stream, options, p->data, p->scaling, &own));
+    DUMI_TRY(dumi_scaling_choose_units(p->context, p->stream, options, p->data, p->scaling, p->watch, &own));
     if (!own)
         return DUM_OK;
     drop_rotation(p);
@@ -306,16 +314,20 @@ static dum_status set_medians(const pass *p, uint64_t seed)
     const int32_t cols = p->scaling->cols;
     const int64_t rows = p->data->rows, count = rows < MEDIAN_ROWS ? rows : MEDIAN_ROWS;
     float *medians = NULL, *sample = NULL, *column = NULL;
+    double since = 0;
     dum_status status;
     DUMI_GO(DUMI_NEW(p->context, medians, cols));
     DUMI_GO(DUMI_NEW(p->context, sample, (size_t)count * (size_t)cols));
     DUMI_GO(DUMI_NEW(p->context, column, 2 * count)); /* and as much to sort it */
     for (int64_t i = 0; i < count; i++) {
         const int64_t row = (int64_t)dumi_permute((uint64_t)rows, (uint64_t)i, seed, DUMI_RNG_IMPUTE, 0);
+        if (i % GATHER_ROWS == 0)
+            DUMI_GO(ask_at(p->watch, i));
         DUMI_GO(dumi_dataset_gather(p->data, &row, 1, sample + i * cols));
     }
     for (int32_t j = 0; j < cols; j++) {
         size_t finite = 0;
+        DUMI_GO(dumi_watch_count(p->watch, &since, 100 * (double)count));
         for (int64_t i = 0; i < count; i++)
             if (isfinite(sample[i * cols + j]))
                 column[finite++] = sample[i * cols + j];
@@ -345,13 +357,14 @@ static dum_status pass_create(pass *p)
 }
 
 dum_status dumi_scaling_fit(dum_context *context, dumi_stream *stream, const double *values,
-                            const dum_dataset *data, dumi_scaling *out)
+                            const dum_dataset *data, const dumi_watch *watch, dumi_scaling *out)
 {
     out->kind = (int32_t)values[DUMI_SCALING];
     out->cols = data->cols;
     pass p = {.context = context,
               .stream = stream,
               .data = data,
+              .watch = watch,
               .scaling = out,
               .block_rows = block_rows(data->rows, data->cols)};
     dum_status status;
@@ -474,7 +487,8 @@ void dumi_sample_rows(int64_t rows, int32_t count, uint64_t seed, int64_t *indic
 }
 
 dum_status dumi_scaling_gather(dum_context *context, dumi_stream *stream, const dumi_scaling *scaling,
-                               const dum_dataset *data, const int64_t *indices, int32_t rows, float *out)
+                               const dum_dataset *data, const int64_t *indices, int32_t rows,
+                               const dumi_watch *watch, float *out)
 {
     const dumi_backend *backend = context->backend;
     const int32_t cols = scaling->cols;
@@ -487,6 +501,7 @@ dum_status dumi_scaling_gather(dum_context *context, dumi_stream *stream, const 
     for (int32_t first = 0; first < rows; first += GATHER_ROWS) {
         const int32_t count = rows - first < GATHER_ROWS ? rows - first : GATHER_ROWS;
         const size_t floats = (size_t)count * (size_t)cols;
+        DUMI_GO(ask_at(watch, first));
         DUMI_GO(dumi_dataset_gather(data, indices + first, count, raw));
         DUMI_GO(dumi_scaling_check(scaling, count, raw, 0, indices + first));
         backend->upload(stream, x, raw, floats);

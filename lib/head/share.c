@@ -25,17 +25,21 @@ int32_t dumi_share_first(const dumi_share *share, int32_t count, int32_t rank)
     return (int32_t)((int64_t)count * rank / share->ranks);
 }
 
-/* A rank that has failed still takes part, since the others wait for it: the last value tells them. */
+/* A rank that has failed, or was stopped before the first step, still takes part, since the others wait for it: the last
+ * value tells them. */
 static dum_status add_up(const dumi_share *share, float *values, size_t count, dum_status own)
 {
-    values[count - 1] = own != DUM_OK ? 1 : 0;
+    const float stopped = 0.5f / MOST_RANKS; /* of all together less than one that failed */
+    values[count - 1] = own == DUM_OK ? 0 : own == DUM_CANCELLED ? stopped : 1;
     const int32_t result = share->reduce(share->user, values, (int64_t)count);
     if (own != DUM_OK)
         return own;
     DUMI_REQUIRE(result == 0, DUM_ERR_CALLBACK, "options.reduce reported failure (%d) on rank %d", result,
                  share->rank);
-    DUMI_REQUIRE(values[count - 1] == 0, DUM_ERR_CALLBACK,
+    DUMI_REQUIRE(values[count - 1] < 1, DUM_ERR_CALLBACK,
                  "the fit failed on another rank: its message there says why");
+    DUMI_REQUIRE(values[count - 1] == 0, DUM_CANCELLED,
+                 "fit was stopped on another rank before its first step; the handle is as it was before");
     return DUM_OK;
 }
 

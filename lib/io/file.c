@@ -55,6 +55,50 @@ static bool sync_file(const dumi_file_calls *calls, int file)
     return result == 0;
 }
 
+/* The folder of `path`, with the slash at its end; "" for the current one. */
+static size_t folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? 0 : (size_t)(slash - path) + 1;
+}
+
+enum { MOST_LINKS = 40, LINK_SIZE = 4096 }; /* Linux follows no more, and knows no longer ones */
+
+/* `at` is a path; it becomes what a symbolic link there leads to, whether there is a file yet or not. False: with errno. */
+static bool follow_links(char *at, char *target)
+{
+    for (int links = 0; links <= MOST_LINKS; links++) {
+        struct stat about;
+        if (lstat(at, &about) != 0 || !S_ISLNK(about.st_mode))
+            return true; /* what is wrong with it, opening a file beside it says */
+        const ssize_t length = readlink(at, target, LINK_SIZE);
+        if (length < 0)
+            return false;
+        const size_t folder = length > 0 && target[0] == '/' ? 0 : folder_length(at);
+        if (folder + (size_t)length >= LINK_SIZE) {
+            errno = ENAMETOOLONG;
+            return false;
+        }
+        memcpy(at + folder, target, (size_t)length);
+        at[folder + (size_t)length] = '\0';
+    }
+    errno = ELOOP;
+    return false;
+}
+
+/* A link is written through, as by open: a file in its place would leave what it leads to as it was. The caller frees *out. */
+static dum_status resolve(dum_context *context, const char *path, char **out)
+{
+    const size_t size = strlen(path) + 1;
+    DUMI_TRY(DUMI_NEW(context, *out, (size > LINK_SIZE ? size : LINK_SIZE) + LINK_SIZE));
+    memcpy(*out, path, size);
+    if (size > LINK_SIZE || follow_links(*out, *out + LINK_SIZE))
+        return DUM_OK;
+    const dum_status status = dumi_file_fail("follow the link", path, errno);
+    dumi_free(context, *out);
+    return status;
+}
+
 /* Locked against other threads and processes, and empty. One that is not new must be ours alone; of a new one the owner
  * may be whoever the file system says, and where files cannot be locked, only a new one will do. */
 static bool take_over(int file, const char *name, bool is_new)
@@ -102,11 +146,10 @@ static int open_temporary(const dumi_file_calls *calls, const char *path, char *
 /* The rename itself is on disk only when its folder is. */
 static bool sync_folder(const dumi_file_calls *calls, const char *path, char *folder)
 {
-    const char *slash = strrchr(path, '/');
-    const size_t length = slash == NULL ? 0 : (size_t)(slash - path);
+    const size_t length = folder_length(path);
     memcpy(folder, path, length);
-    folder[length] = '\0';
-    const int file = calls->open(slash == NULL ? "." : length == 0 ? "/" : folder, O_RDONLY | O_CLOEXEC, 0);
+    memcpy(folder + length, ".", 2);
+    const int file = calls->open(folder, O_RDONLY | O_CLOEXEC, 0);
     if (file < 0)
         return false;
     const bool synced = sync_file(calls, file) || errno == EINVAL; /* some file systems cannot */
@@ -116,19 +159,16 @@ static bool sync_folder(const dumi_file_calls *calls, const char *path, char *fo
     return synced;
 }
 
-dum_status dumi_file_write(dum_context *context, const dumi_file_calls *calls, const char *path,
-                           const void *bytes, size_t size)
+/* path: what messages name; target: where it leads. */
+static dum_status write_at(dum_context *context, const dumi_file_calls *calls, const char *path,
+                           const char *target, const void *bytes, size_t size)
 {
-    /* rename would put a file in the place of a device or a FIFO. */
-    struct stat about;
-    DUMI_REQUIRE(stat(path, &about) != 0 || S_ISREG(about.st_mode), DUM_ERR_IO, "%.160s is not a regular file",
-                 path);
-    const size_t capacity = strlen(path) + 48;
+    const size_t capacity = strlen(target) + 48;
     char *name = dumi_alloc(context, capacity, 1);
     if (name == NULL)
         return dumi_status();
     dum_status status = DUM_OK;
-    const int file = open_temporary(calls, path, name, capacity);
+    const int file = open_temporary(calls, target, name, capacity);
     if (file < 0) {
         status = dumi_file_fail("create a file beside", path, errno);
         dumi_free(context, name);
@@ -143,13 +183,30 @@ dum_status dumi_file_write(dum_context *context, const dumi_file_calls *calls, c
     }
     if (!written)
         status = dumi_file_fail("write", path, error);
-    else if (calls->rename(name, path) != 0)
+    else if (calls->rename(name, target) != 0)
         status = dumi_file_fail("rename the new file to", path, errno);
     if (status != DUM_OK)
         calls->unlink(name);
-    else if (!sync_folder(calls, path, name))
+    else if (!sync_folder(calls, target, name))
         status = dumi_file_fail("sync the folder of", path, errno);
     dumi_free(context, name);
+    return status;
+}
+
+dum_status dumi_file_write(dum_context *context, const dumi_file_calls *calls, const char *path,
+                           const void *bytes, size_t size)
+{
+    /* rename would put a file in the place of a device or a FIFO. A link that the system does not let us follow (of somebody
+     * else, in a folder of all) is none to be read, either. */
+    struct stat about;
+    const bool is_there = stat(path, &about) == 0;
+    if (!is_there && errno == EACCES)
+        return dumi_file_fail("write", path, errno);
+    DUMI_REQUIRE(!is_there || S_ISREG(about.st_mode), DUM_ERR_IO, "%.160s is not a regular file", path);
+    char *target;
+    DUMI_TRY(resolve(context, path, &target));
+    const dum_status status = write_at(context, calls, path, target, bytes, size);
+    dumi_free(context, target);
     return status;
 }
 

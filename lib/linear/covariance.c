@@ -146,13 +146,16 @@ DUMI_CLONES static void add_scaled(int32_t count, double factor, const double *r
 
 /* Row by row: row i of L from the rows above (Golub & Van Loan, section 4.2), then of its inverse. A column without a
  * pivot is left out: its row and column of L and of the inverse are zero. */
-int32_t dumi_cholesky_inverse(int32_t d, double *a, double floor, double *log_determinant)
+dum_status dumi_cholesky_inverse(int32_t d, double *a, double floor, const dumi_watch *watch, int32_t *rank,
+                                 double *log_determinant)
 {
-    int32_t rank = 0;
+    double since = 0;
+    *rank = 0;
     *log_determinant = 0;
     for (int64_t i = 0; i < d; i++) {
         double *row = a + i * d;
         const double limit = floor * row[i];
+        DUMI_TRY(dumi_watch_count(watch, &since, (double)i * (double)i));
         for (int64_t j = 0; j < i; j++) {
             const double pivot = a[j * d + j];
             row[j] = pivot > 0 ? (row[j] - dumi_dot_double((int32_t)j, row, a + j * d)) / pivot : 0;
@@ -165,7 +168,7 @@ int32_t dumi_cholesky_inverse(int32_t d, double *a, double floor, double *log_de
         }
         row[i] = sqrt(pivot);
         *log_determinant += log(pivot);
-        rank++;
+        ++*rank;
     }
     /* Rows of the inverse need those above only: row i = (e_i - sum over j < i of l_ij w_j) / l_ii; each l_ij
      * is read before its place is written. */
@@ -173,6 +176,7 @@ int32_t dumi_cholesky_inverse(int32_t d, double *a, double floor, double *log_de
         double *row = a + i * d;
         if (!(row[i] > 0))
             continue;
+        DUMI_TRY(dumi_watch_count(watch, &since, (double)i * (double)i));
         for (int64_t j = 0; j < i; j++) {
             const double l = row[j];
             row[j] = 0;
@@ -182,5 +186,5 @@ int32_t dumi_cholesky_inverse(int32_t d, double *a, double floor, double *log_de
             row[j] /= row[i];
         row[i] = 1 / row[i];
     }
-    return rank;
+    return DUM_OK;
 }

@@ -26,10 +26,13 @@ static double reflector(int32_t count, double *v, double *beta)
 }
 
 /* a becomes tridiagonal (diagonal, off); row k keeps the vector of reflection k right of the diagonal. */
-static void tridiagonal(int32_t d, double *a, double *diagonal, double *off, double *beta)
+static dum_status tridiagonal(int32_t d, double *a, double *diagonal, double *off, double *beta,
+                              const dumi_watch *watch)
 {
+    double since = 0;
     for (int32_t k = 0; k + 1 < d; k++) {
         const int32_t count = d - k - 1;
+        DUMI_TRY(dumi_watch_count(watch, &since, 3.0 * count * count));
         double *v = a + (int64_t)k * d + k + 1;
         off[k] = k + 2 < d ? reflector(count, v, &beta[k]) : v[0];
         if (k + 2 == d)
@@ -49,17 +52,21 @@ static void tridiagonal(int32_t d, double *a, double *diagonal, double *off, dou
     }
     diagonal[d - 1] = a[(int64_t)d * d - 1];
     off[d - 1] = 0;
+    return DUM_OK;
 }
 
 /* Rows of `vectors` = the transposed product of the reflections. */
-static void accumulate(int32_t d, const double *a, const double *beta, double *vectors, double *sums)
+static dum_status accumulate(int32_t d, const double *a, const double *beta, double *vectors, double *sums,
+                             const dumi_watch *watch)
 {
+    double since = 0;
     memset(vectors, 0, (size_t)d * (size_t)d * sizeof *vectors);
     for (int32_t i = 0; i < d; i++)
         vectors[(int64_t)i * d + i] = 1;
     for (int32_t k = d - 2; k >= 0; k--) {
         const int32_t count = d - k - 1;
         const double *v = a + (int64_t)k * d + k + 1;
+        DUMI_TRY(dumi_watch_count(watch, &since, 2.0 * count * count));
         memset(sums, 0, (size_t)count * sizeof *sums);
         for (int32_t i = 0; i < count && beta[k] != 0; i++)
             add_scaled(count, v[i], vectors + (int64_t)(k + 1 + i) * d + k + 1, sums);
@@ -73,6 +80,7 @@ static void accumulate(int32_t d, const double *a, const double *beta, double *v
             vectors[(int64_t)j * d + i] = held;
         }
     }
+    return DUM_OK;
 }
 
 /* Rotations of neighbouring rows, kept back so that many are applied while a strip of columns is in cache. */
@@ -88,6 +96,8 @@ typedef struct {
     int32_t d, capacity, count;
     rotation *list;
     double *vectors;
+    const dumi_watch *watch;
+    double since;
 } rotations;
 
 DUMI_CLONES static void rotate(int32_t count, double c, double s, double *restrict low, double *restrict high)
@@ -110,11 +120,12 @@ static void apply_to_strip(void *argument, int64_t strip, int32_t worker)
     }
 }
 
-static void apply(rotations *r)
+static dum_status apply(rotations *r)
 {
-    dumi_parallel(r->context, r->context->threads, (r->d + STRIP - 1) / STRIP, 6.0 * r->count * r->d,
-                  apply_to_strip, r);
+    const double operations = 6.0 * r->count * r->d;
+    dumi_parallel(r->context, r->context->threads, (r->d + STRIP - 1) / STRIP, operations, apply_to_strip, r);
     r->count = 0;
+    return dumi_watch_count(r->watch, &r->since, operations);
 }
 
 /* One implicit QL sweep on the unreduced block first .. last. */
@@ -147,7 +158,7 @@ static void sweep(int32_t first, int32_t last, double *diagonal, double *off, ro
     off[last] = 0;
 }
 
-static bool diagonalise(int32_t d, double *diagonal, double *off, rotations *kept)
+static dum_status diagonalise(int32_t d, double *diagonal, double *off, rotations *kept)
 {
     double largest = 0;
     for (int32_t i = 0; i < d; i++)
@@ -162,31 +173,29 @@ static bool diagonalise(int32_t d, double *diagonal, double *off, rotations *kep
                 last++;
             if (last == first)
                 break;
-            if (sweeps == 100)
-                return false;
+            DUMI_REQUIRE(sweeps < 100, DUM_ERR_NONFINITE,
+                         "the eigenvectors of the covariance do not converge: use scaling zscore");
             if (kept->count + d > kept->capacity)
-                apply(kept);
+                DUMI_TRY(apply(kept));
             sweep(first, last, diagonal, off, kept);
         }
     }
-    apply(kept);
-    return true;
+    return apply(kept);
 }
 
-dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vectors, double *values)
+dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vectors, double *values,
+                      const dumi_watch *watch)
 {
     const int32_t capacity = 64 * d;
     double *work = NULL;
-    rotations kept = {.context = context, .d = d, .capacity = capacity, .vectors = vectors};
+    rotations kept = {.context = context, .d = d, .capacity = capacity, .vectors = vectors, .watch = watch};
     dum_status status;
     DUMI_GO(DUMI_NEW(context, work, 3 * (size_t)d));
     DUMI_GO(DUMI_NEW(context, kept.list, capacity));
     double *off = work, *beta = work + d, *sums = beta + d;
-    tridiagonal(d, a, values, off, beta);
-    accumulate(d, a, beta, vectors, sums);
-    if (!diagonalise(d, values, off, &kept))
-        status = dumi_fail(DUM_ERR_NONFINITE,
-                           "the eigenvectors of the covariance do not converge: use scaling zscore");
+    DUMI_GO(tridiagonal(d, a, values, off, beta, watch));
+    DUMI_GO(accumulate(d, a, beta, vectors, sums, watch));
+    DUMI_GO(diagonalise(d, values, off, &kept));
 done:
     dumi_free(context, work);
     dumi_free(context, kept.list);

@@ -5,8 +5,9 @@
 
 #include "core/core.h"
 
-/* Rows of `vectors` = eigenvectors of the symmetric matrix a (d x d, destroyed), with `values`. */
-dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vectors, double *values);
+/* Rows of `vectors` = eigenvectors of the symmetric matrix a (d x d, destroyed), with `values`. watch: NULL: none. */
+dum_status dumi_eigen(dum_context *context, int32_t d, double *a, double *vectors, double *values,
+                      const dumi_watch *watch);
 
 /* Mean of rows (count x d; those of `chosen`, ascending, where not NULL) and the sum of squares and products of what is left of
  * each over `count` (d x d). The bits do not depend on the number of threads. watch: NULL: none. */
@@ -21,8 +22,9 @@ dum_status dumi_shrunk_covariance(dum_context *context, const float *rows, int64
 
 /* a (symmetric, positive semidefinite; its lower half is read) becomes W, lower triangular and zero above, with
  * W a W' = I. A column whose pivot is not above `floor` times its diagonal element depends on those before it: its row and
- * column of W are zero. Returns the rank; the logarithm of the determinant of the others goes to *log_determinant. */
-int32_t dumi_cholesky_inverse(int32_t d, double *a, double floor, double *log_determinant);
+ * column of W are zero. *rank: how many are left; *log_determinant: of these. watch: NULL: none. */
+dum_status dumi_cholesky_inverse(int32_t d, double *a, double floor, const dumi_watch *watch, int32_t *rank,
+                                 double *log_determinant);
 
 double dumi_dot_double(int32_t count, const double *x, const double *y);
 

@@ -32,28 +32,44 @@ int64_t dumi_monitor_sort_window(const dumi_monitor_live *m)
     return count;
 }
 
+/* Values are divided by 2 to this power where their squares could overflow: t does not change with their unit. */
+static int exponent_of(const dumi_monitor_live *m, const double *sorted, int64_t count)
+{
+    enum { ROOM = 480 };
+    int bits = 0;
+    (void)frexp(fmax(fabs(m->moments.mean), fmax(fabs(sorted[0]), fabs(sorted[count - 1]))), &bits);
+    return bits > ROOM ? bits - ROOM : 0;
+}
+
 /* Mean, deviation and t-test. */
 static void compare_means(const dumi_monitor_live *m, const double *sorted, int64_t count, dumi_comparison *c)
 {
     dumi_sum sum = {0, 0}, squares = {0, 0};
+    const int exponent = exponent_of(m, sorted, count);
+    const double unit = ldexp(1, -exponent), mean = m->moments.mean * unit;
+    const double reference = ldexp(m->moments.squares, -2 * exponent);
     const double n = (double)count, rows = m->moments.rows;
     for (int64_t i = 0; i < count; i++)
-        dumi_sum_add(&sum, sorted[i] - m->moments.mean);
-    const double difference = dumi_sum_value(&sum) / n;
-    c->mean = m->moments.mean + difference;
+        dumi_sum_add(&sum, sorted[i] * unit - mean);
+    const double difference = dumi_sum_value(&sum) / n, centre = mean + difference;
+    c->mean = ldexp(centre, exponent);
     for (int64_t i = 0; i < count; i++)
-        dumi_sum_add(&squares, (sorted[i] - c->mean) * (sorted[i] - c->mean));
+        dumi_sum_add(&squares, (sorted[i] * unit - centre) * (sorted[i] * unit - centre));
     /* The mean of equal values may be off by a rounding, which is not a deviation. */
     const double own = sorted[0] < sorted[count - 1] ? dumi_sum_value(&squares) : 0;
-    c->sd = sqrt(own / (n - 1));
-    const double pooled = (own + m->moments.squares) / (n + rows - 2);
+    c->sd = ldexp(sqrt(own / (n - 1)), exponent);
+    const double pooled = (own + reference) / (n + rows - 2);
     double error = pooled * (1 / n + 1 / rows);
     c->df = n + rows - 2;
     if ((int)m->values[DUMI_M_TEST] == DUMI_TEST_WELCH) {
-        const double a = own / (n - 1) / n, b = m->moments.squares / (rows - 1) / rows;
+        const double a = own / (n - 1) / n, b = reference / (rows - 1) / rows;
         error = a + b;
+        int bits = 0; /* so that no square overflows */
+        (void)frexp(error, &bits);
+        const double of_window = ldexp(a, -bits), of_reference = ldexp(b, -bits), of_both = ldexp(error, -bits);
         if (error > 0)
-            c->df = error * error / (a * a / (n - 1) + b * b / (rows - 1));
+            c->df = of_both * of_both /
+                    (of_window * of_window / (n - 1) + of_reference * of_reference / (rows - 1));
     }
     const bool equal = !(error > 0) && !(sorted[0] < m->reference[0]) && !(sorted[0] > m->reference[0]);
     c->t = equal ? 0 : difference / sqrt(error);

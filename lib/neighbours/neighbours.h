@@ -18,9 +18,9 @@ typedef struct {
 
 typedef struct dumi_neighbours dumi_neighbours;
 
-/* Copies the rows (contiguous, finite). LIMIT for 2^31 rows and more. */
+/* Copies the rows (contiguous, finite). watch: asked where there are many; NULL: none. LIMIT for 2^31 rows and more. */
 dum_status dumi_neighbours_create(dum_context *context, const float *rows, int64_t count, int32_t cols,
-                                  dumi_neighbours **out);
+                                  const dumi_watch *watch, dumi_neighbours **out);
 void dumi_neighbours_destroy(dumi_neighbours *neighbours);
 
 /* A row, by its number, as it was given. */
@@ -49,13 +49,15 @@ typedef enum {
     DUMI_LEAVE_IDENTICAL /* the first row that is identical to the query, where there is one, is left out */
 } dumi_leave;
 
-/* The k nearest (fewer where there are fewer rows) of each query. */
+/* The k nearest (fewer where there are fewer rows) of each query. watch: as above. */
 dum_status dumi_neighbours_search(const dumi_neighbours *neighbours, const dumi_queries *queries, int32_t k,
-                                  dumi_leave leave, dumi_neighbours_fn receive, void *user);
+                                  dumi_leave leave, const dumi_watch *watch, dumi_neighbours_fn receive,
+                                  void *user);
 /* The same for rows first .. first + count - 1 of the tree's own order, each of which leaves itself out; `query` is
- * their number. Parts leave room to ask the host between them. */
+ * their number. */
 dum_status dumi_neighbours_search_self(const dumi_neighbours *neighbours, int64_t first, int64_t count,
-                                       int32_t k, dumi_neighbours_fn receive, void *user);
+                                       int32_t k, const dumi_watch *watch, dumi_neighbours_fn receive,
+                                       void *user);
 
 /* The square of the distance, in double precision, always in the same order. */
 double dumi_square_distance(int32_t cols, const float *x, const float *y);

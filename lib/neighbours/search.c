@@ -227,6 +227,7 @@ typedef struct {
     const int64_t *sorted; /* the queries by leaf; NULL: as they come */
     int32_t asked, k;      /* k: one more where one may be left out; no more than there are */
     dumi_leave leave;
+    const dumi_watch *watch;
     dumi_neighbours_fn receive;
     void *user;
     dumi_block *blocks; /* one a worker */
@@ -337,7 +338,12 @@ static dum_status run(searching *s)
         s->blocks[i].lists = lists + (size_t)i * rows * (size_t)s->k;
         s->blocks[i].coded.codes = codes + (size_t)i * (cols + 1);
     }
-    dumi_parallel(t->context, workers, blocks, 1e3 * (double)s->count * (t->cols + 10), search_task, s);
+    /* Asked as if all met all, which is what happens in many columns. */
+    const double columns = t->cols + 10, meetings = 0.3 * (double)s->count * (double)t->count * columns;
+    const dumi_watch *watch = dumi_watch_long(s->watch, meetings);
+    status = dumi_parallel_watched(t->context, workers, blocks,
+                                   watch != NULL ? meetings : 1e3 * (double)s->count * columns, search_task, s,
+                                   watch);
 done:
     dumi_free(t->context, s->blocks);
     dumi_free(t->context, space);
@@ -353,7 +359,8 @@ static int32_t wanted(const dumi_neighbours *t, int32_t k, dumi_leave leave)
 }
 
 dum_status dumi_neighbours_search(const dumi_neighbours *t, const dumi_queries *queries, int32_t k,
-                                  dumi_leave leave, dumi_neighbours_fn receive, void *user)
+                                  dumi_leave leave, const dumi_watch *watch, dumi_neighbours_fn receive,
+                                  void *user)
 {
     searching s = {.t = t,
                    .queries = queries,
@@ -361,6 +368,7 @@ dum_status dumi_neighbours_search(const dumi_neighbours *t, const dumi_queries *
                    .asked = k,
                    .k = wanted(t, k, leave),
                    .leave = leave,
+                   .watch = watch,
                    .receive = receive,
                    .user = user};
     int64_t *starts = NULL, *sorted = NULL;
@@ -379,7 +387,7 @@ done:
 }
 
 dum_status dumi_neighbours_search_self(const dumi_neighbours *t, int64_t first, int64_t count, int32_t k,
-                                       dumi_neighbours_fn receive, void *user)
+                                       const dumi_watch *watch, dumi_neighbours_fn receive, void *user)
 {
     searching s = {.t = t,
                    .first = first,
@@ -387,6 +395,7 @@ dum_status dumi_neighbours_search_self(const dumi_neighbours *t, int64_t first, 
                    .asked = k,
                    .k = wanted(t, k, DUMI_LEAVE_NONE),
                    .leave = DUMI_LEAVE_NONE,
+                   .watch = watch,
                    .receive = receive,
                    .user = user};
     return run(&s);

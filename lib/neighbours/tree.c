@@ -204,25 +204,24 @@ static void row_task(void *argument, int64_t task, int32_t worker)
     }
 }
 
-static dum_status build(dumi_neighbours *t, const float *source)
+static dum_status build(dumi_neighbours *t, const float *source, int16_t *scratch, const dumi_watch *every)
 {
-    building b = {.t = t, .source = source};
-    if (t->codes != NULL)
-        DUMI_TRY(DUMI_NEW(t->context, b.scratch, (size_t)t->context->threads * (size_t)t->cols));
+    building b = {.t = t, .source = source, .scratch = scratch};
     const double work = 4.0 * (double)t->count * t->cols;
+    const dumi_watch *watch = dumi_watch_long(every, work);
     for (int64_t i = 0; i < t->count; i++)
         t->order[i] = (int32_t)i;
     t->nodes[0] = (dumi_node){.first = 0, .count = (int32_t)t->count};
     for (b.level = 0; b.level <= t->levels; b.level++)
-        dumi_parallel(t->context, t->context->threads, (int64_t)1 << b.level, work, node_task, &b);
-    dumi_parallel(t->context, t->context->threads, (t->count + 1023) / 1024, work, row_task, &b);
+        DUMI_TRY(dumi_parallel_watched(t->context, t->context->threads, (int64_t)1 << b.level, work, node_task,
+                                       &b, watch));
+    DUMI_TRY(dumi_parallel_watched(t->context, t->context->threads, (t->count + 1023) / 1024, work, row_task,
+                                   &b, watch));
     for (int64_t leaf = 0, panel = 0; leaf < t->leaves; leaf++) {
         t->panels[leaf] = panel;
         panel += (t->nodes[t->leaves - 1 + leaf].count + DUMI_PANEL - 1) / DUMI_PANEL;
     }
-    dumi_parallel(t->context, t->context->threads, t->leaves, work, leaf_task, &b);
-    dumi_free(t->context, b.scratch);
-    return DUM_OK;
+    return dumi_parallel_watched(t->context, t->context->threads, t->leaves, work, leaf_task, &b, watch);
 }
 
 static dum_status allocate(dumi_neighbours *t)
@@ -244,7 +243,7 @@ static dum_status allocate(dumi_neighbours *t)
 }
 
 dum_status dumi_neighbours_create(dum_context *context, const float *rows, int64_t count, int32_t cols,
-                                  dumi_neighbours **out)
+                                  const dumi_watch *watch, dumi_neighbours **out)
 {
     DUMI_REQUIRE(count <= INT32_MAX, DUM_ERR_LIMIT,
                  "the data have %lld rows, neighbours are sought among %d at most", (long long)count,
@@ -255,15 +254,18 @@ dum_status dumi_neighbours_create(dum_context *context, const float *rows, int64
     while (count >> t->levels > leaf_rows(cols))
         t->levels++;
     t->leaves = (int64_t)1 << t->levels;
+    int16_t *scratch = NULL;
     dum_status status = allocate(t);
+    if (status == DUM_OK && t->codes != NULL)
+        status = DUMI_NEW(context, scratch, (size_t)context->threads * (size_t)cols);
     if (status == DUM_OK)
-        status = build(t, rows);
-    if (status != DUM_OK) {
+        status = build(t, rows, scratch, watch);
+    dumi_free(context, scratch);
+    if (status == DUM_OK)
+        *out = t;
+    else
         dumi_neighbours_destroy(t);
-        return status;
-    }
-    *out = t;
-    return DUM_OK;
+    return status;
 }
 
 void dumi_neighbours_destroy(dumi_neighbours *t)

@@ -4,6 +4,7 @@
 
 void dumi_pace_start(dumi_pace *pace)
 {
+    pace->prepared = 0;
     clock_gettime(CLOCK_MONOTONIC, &pace->begin);
 }
 
@@ -14,23 +15,40 @@ static double seconds_since(const struct timespec *begin)
     return (double)(now.tv_sec - begin->tv_sec) + 1e-9 * (double)(now.tv_nsec - begin->tv_nsec);
 }
 
-bool dumi_pace_report(const dumi_pace *pace, const dum_fit_options *options, int64_t done, double loss)
+void dumi_pace_prepared(dumi_pace *pace)
 {
-    const double seconds = seconds_since(&pace->begin);
-    if (options->max_seconds > 0 && seconds >= options->max_seconds)
-        return true;
+    pace->prepared = seconds_since(&pace->begin);
+}
+
+static bool tell(const dumi_pace *pace, const dum_fit_options *options, int64_t done, double loss,
+                 double seconds)
+{
     if (options->progress == NULL)
         return false;
+    const int64_t made = done - pace->begun;
     dum_progress progress;
     DUM_INIT(progress);
     progress.step = done;
     progress.steps = pace->steps;
-    progress.epoch = (done - 1) / pace->per_epoch + 1;
+    progress.epoch = (done + pace->per_epoch - 1) / pace->per_epoch;
     progress.epochs = (pace->steps - 1) / pace->per_epoch + 1;
     progress.loss = loss;
     progress.seconds = seconds;
-    progress.seconds_left = seconds / (double)(done - pace->begun) * (double)(pace->steps - done);
+    if (made > 0)
+        progress.seconds_left = (seconds - pace->prepared) / (double)made * (double)(pace->steps - done);
     return options->progress(options->progress_user, &progress) != 0;
+}
+
+bool dumi_pace_prepare(const dumi_pace *pace, const dum_fit_options *options)
+{
+    return tell(pace, options, 0, 0, seconds_since(&pace->begin));
+}
+
+bool dumi_pace_report(const dumi_pace *pace, const dum_fit_options *options, int64_t done, double loss)
+{
+    const double seconds = seconds_since(&pace->begin);
+    return (options->max_seconds > 0 && seconds >= options->max_seconds) ||
+           tell(pace, options, done, loss, seconds);
 }
 
 bool dumi_pace_keeps(const dumi_pace *pace, const dum_fit_options *options, int64_t done, bool last)

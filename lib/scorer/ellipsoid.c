@@ -36,9 +36,10 @@ dum_status dumi_ellipsoid_fit(const dumi_fitting *f, const float *rows, int32_t 
 {
     const dumi_watch watch = dumi_fitting_watch(f);
     double mu, log_determinant;
+    int32_t rank;
     DUMI_TRY(dumi_shrunk_covariance(f->context, rows, f->count, d, mean, root, &watch, &mu));
     if (mu > 0)
-        dumi_cholesky_inverse(d, root, 1e-14, &log_determinant);
+        DUMI_TRY(dumi_cholesky_inverse(d, root, 1e-14, &watch, &rank, &log_determinant));
     for (int32_t i = 0; i < d && !(mu > 0); i++)
         root[(int64_t)i * d + i] = 1;
     return DUM_OK;

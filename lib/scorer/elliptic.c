@@ -125,8 +125,7 @@ static dum_status estimate(search *s, subset *from)
     const dumi_fitting *f = s->f;
     const dumi_watch watch = {ask, s};
     DUMI_TRY(dumi_covariance(f->context, f->rows, from->rows, from->count, f->cols, s->mean, s->root, &watch));
-    from->rank = dumi_cholesky_inverse(f->cols, s->root, 1e-10, &from->log_determinant);
-    return DUM_OK;
+    return dumi_cholesky_inverse(f->cols, s->root, 1e-10, &watch, &from->rank, &from->log_determinant);
 }
 
 static bool better(const subset *a, const subset *b)

@@ -80,7 +80,7 @@ static dum_status find_densities(const dumi_fitting *f, const gathering *g)
     for (int64_t first = 0; first < f->count; first += part) {
         DUMI_TRY(dumi_fitting_progress(f, first, f->count, 0));
         const int64_t count = f->count - first < part ? f->count - first : part;
-        DUMI_TRY(dumi_neighbours_search_self(s->near.tree, first, count, s->near.k, gather, (void *)g));
+        DUMI_TRY(dumi_neighbours_search_self(s->near.tree, first, count, s->near.k, NULL, gather, (void *)g));
     }
     const dumi_watch watch = dumi_fitting_watch(f);
     return dumi_parallel_watched(f->context, f->context->threads, f->count,

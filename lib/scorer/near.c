@@ -32,7 +32,7 @@ dum_status dumi_near_ready(const double *values, void *state)
     s->leave = values[DUMI_NEAR_IDENTICAL] == 0 ? DUMI_LEAVE_IDENTICAL : DUMI_LEAVE_NONE;
     if (s->tree != NULL)
         return DUM_OK;
-    return dumi_neighbours_create(s->head.context, s->rows, rows, (int32_t)cols, &s->tree);
+    return dumi_neighbours_create(s->head.context, s->rows, rows, (int32_t)cols, NULL, &s->tree);
 }
 
 void dumi_near_release(void *state)
@@ -86,7 +86,7 @@ dum_status dumi_near_score(void *state, dumi_near_fn score, const float *data, i
     scoring job = {state, score, scores};
     DUMI_TRY(dumi_rows_check_finite(data, rows, cols, row_stride));
     const dumi_queries queries = {data, rows, row_stride, NULL};
-    return dumi_neighbours_search(s->tree, &queries, s->k, s->leave, receive, &job);
+    return dumi_neighbours_search(s->tree, &queries, s->k, s->leave, NULL, receive, &job);
 }
 
 typedef struct {
@@ -124,5 +124,5 @@ dum_status dumi_near_explain(const double *values, void *state, int64_t row, flo
     DUMI_REQUIRE(deviation == NULL, DUM_ERR_UNSUPPORTED, "deviation is for scorer dum, expected NULL");
     DUMI_TRY(dumi_rows_check_row(x, cols, row));
     const dumi_queries query = {x, 1, cols, NULL};
-    return dumi_neighbours_search(s->tree, &query, s->k, s->leave, receive_shares, &e);
+    return dumi_neighbours_search(s->tree, &query, s->k, s->leave, NULL, receive_shares, &e);
 }

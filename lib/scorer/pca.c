@@ -80,7 +80,7 @@ static dum_status decompose(const dumi_fitting *f, double *mean, double *covaria
 {
     const dumi_watch watch = dumi_fitting_watch(f);
     DUMI_TRY(dumi_covariance(f->context, f->rows, NULL, f->count, f->cols, mean, covariance, &watch));
-    return dumi_eigen(f->context, f->cols, covariance, vectors, values);
+    return dumi_eigen(f->context, f->cols, covariance, vectors, values, &watch);
 }
 
 static dum_status build(dumi_fitting *f, double *space, complement **out)

@@ -9,8 +9,9 @@ enum { SCALING_NONE, SCALING_MINMAX, SCALING_ZSCORE, SCALING_UNIT };
 dum_status dumi_rows_check_row(const float *row, int32_t cols, int64_t number)
 {
     for (int32_t j = 0; j < cols; j++)
-        DUMI_REQUIRE(isfinite(row[j]), DUM_ERR_NONFINITE, "row %lld, column %d is %g, expected a finite number",
-                     (long long)number, j, (double)row[j]);
+        DUMI_REQUIRE(isfinite(row[j]), DUM_ERR_NONFINITE,
+                     "row %lld, column %d (from 0) is %g, expected a finite number", (long long)number, j,
+                     (double)row[j]);
     return DUM_OK;
 }
 
@@ -21,20 +22,36 @@ dum_status dumi_rows_check_finite(const float *data, int64_t rows, int32_t cols,
     return DUM_OK;
 }
 
+/* What only heads have a use for would be passed over in silence. */
+static dum_status check_options(const dum_fit_options *o)
+{
+    const struct {
+        const char *name;
+        bool is_set;
+    } others[] = {{"pairs", o->pairs != NULL},
+                  {"warm_start", o->warm_start != 0},
+                  {"checkpoint_epochs", o->checkpoint_epochs != 0},
+                  {"checkpoint_path", o->checkpoint_path != NULL},
+                  {"checkpoint", o->checkpoint != NULL},
+                  {"resume", o->resume != 0},
+                  {"resume_from", o->resume_from != NULL || o->resume_size > 0},
+                  {"ranks", o->ranks < 0 || o->ranks > 1},
+                  {"rank", o->rank != 0},
+                  {"reduce", o->reduce != NULL}};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        DUMI_REQUIRE(!others[i].is_set, DUM_ERR_ARGUMENT, "options.%s is set, which is for %s and scorer dum",
+                     others[i].name, i == 0 || i > 6 ? "heads" : "heads, encoders");
+    DUMI_REQUIRE(o->max_seconds >= 0, DUM_ERR_ARGUMENT, "options.max_seconds is %s, expected 0 or more",
+                 dumi_show(o->max_seconds).text);
+    return DUM_OK;
+}
+
 /* All rows of a dataset, contiguous; out NULL: only looks at them. */
 static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, float **out)
 {
     enum { READ_ROWS = 256, ASK_ROWS = 64 * READ_ROWS };
     dum_context *context = f->context;
-    const dum_fit_options *options = f->options;
-    DUMI_REQUIRE(options->pairs == NULL, DUM_ERR_ARGUMENT, "options.pairs is for scorer dum");
-    DUMI_REQUIRE(options->checkpoint_path == NULL && options->checkpoint == NULL &&
-                     options->resume_from == NULL,
-                 DUM_ERR_ARGUMENT, "options of checkpoints are for scorer dum");
-    DUMI_REQUIRE(options->reduce == NULL && options->ranks >= 0 && options->ranks <= 1, DUM_ERR_ARGUMENT,
-                 "options.reduce and options.ranks are for heads and scorer dum");
-    DUMI_REQUIRE(options->max_seconds >= 0, DUM_ERR_ARGUMENT, "options.max_seconds is %s, expected 0 or more",
-                 dumi_show(options->max_seconds).text);
+    DUMI_TRY(check_options(f->options));
     const int64_t kept = out != NULL || data->rows < READ_ROWS ? data->rows : READ_ROWS;
     float *rows;
     DUMI_TRY(DUMI_NEW_ROWS(context, rows, kept, data->cols));

@@ -81,6 +81,7 @@ static double largest(const vim *v, const float *row)
 /* Room for one fit: d features, k logits, n = d + k. */
 typedef struct {
     int32_t d, k;
+    dumi_watch watch;
     double *mean;                      /* n */
     double *covariance;                /* n x n */
     double *square, *vectors, *values; /* max(d, k) squared, twice, and once not squared */
@@ -111,7 +112,7 @@ static dum_status space_create(const dumi_fitting *f, int32_t k, double **block,
 static dum_status decompose(dum_context *context, int32_t size, space *s)
 {
     double most = 0;
-    DUMI_TRY(dumi_eigen(context, size, s->square, s->vectors, s->values));
+    DUMI_TRY(dumi_eigen(context, size, s->square, s->vectors, s->values, &s->watch));
     for (int32_t i = 0; i < size; i++)
         most = s->values[i] > most ? s->values[i] : most;
     for (int32_t i = 0; i < size; i++)
@@ -174,7 +175,7 @@ static dum_status find_rest(dum_context *context, space *s, int32_t left_out, vi
         for (int64_t j = 0; j < d; j++)
             s->square[i * d + j] =
                 s->covariance[i * n + j] + (s->mean[i] - v->origin[i]) * (s->mean[j] - v->origin[j]);
-    DUMI_TRY(dumi_eigen(context, s->d, s->square, s->vectors, s->values));
+    DUMI_TRY(dumi_eigen(context, s->d, s->square, s->vectors, s->values, &s->watch));
     for (int32_t i = 0; i < left_out; i++) {
         int64_t best = 0;
         for (int64_t e = 1; e < d; e++)
@@ -209,8 +210,8 @@ static int32_t components_of(const dumi_fitting *f, int32_t d)
 
 static dum_status build(const dumi_fitting *f, space *s, vim *v)
 {
-    const dumi_watch watch = dumi_fitting_watch(f);
-    DUMI_TRY(dumi_covariance(f->context, f->rows, NULL, f->count, f->cols, s->mean, s->covariance, &watch));
+    s->watch = dumi_fitting_watch(f);
+    DUMI_TRY(dumi_covariance(f->context, f->rows, NULL, f->count, f->cols, s->mean, s->covariance, &s->watch));
     DUMI_TRY(find_layer(f->context, s));
     DUMI_TRY(find_origin(f->context, s, v->origin));
     DUMI_TRY(find_rest(f->context, s, components_of(f, s->d), v));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the tests of the agent share: starting it, feeding it, reading its metrics."""
 import http.client
+import os
 import pathlib
 import random
 import re
@@ -51,7 +52,8 @@ def wait_for(condition, what, seconds=120):
 class Agent:
     """A running agent whose files lie in `folder`."""
 
-    def __init__(self, program, folder, *arguments, reference=True, stdin=subprocess.PIPE, use_socket=True, port=False):
+    def __init__(self, program, folder, *arguments, reference=True, stdin=subprocess.PIPE, use_socket=True, port=False,
+                 preexec_fn=None):
         self.folder = folder
         self.metrics_file, self.socket = folder / "a.prom", folder / "rows.sock"
         command = [program, "--model", folder / "m.dum", "--state", folder / "s.dum", "--metrics", self.metrics_file]
@@ -64,7 +66,7 @@ class Agent:
         with open(self.errors, "ab") as errors, open(self.output, "ab") as output:
             self.begun = errors.tell()
             self.process = subprocess.Popen([*map(str, command), *map(str, arguments)], stdin=stdin, stdout=output,
-                                            stderr=errors)
+                                            stderr=errors, preexec_fn=preexec_fn)
         if use_socket:
             wait_for(lambda: self.is_up() or self.process.poll() is not None, "the socket")
         if port:
@@ -109,6 +111,10 @@ class Agent:
         """KiB of resident memory."""
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+
+    def processor_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self, number, code=0):
         self.process.send_signal(number)

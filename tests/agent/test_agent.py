@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -34,7 +35,7 @@ def saved(folder):
 
 def test_usage(f):
     model, reference = ["--model", f / "m.dum"], ["--reference", f / "ref.csv"]
-    assert "--socket" in run("--help") and run("--version").startswith("dum-agent ")
+    assert "--socket" in run("--help") == run("-h") and run("--version").startswith("dum-agent ")
     run(code=2, message="--model is needed (see dum-agent --help)")
     run(*model, code=2, message="--reference is needed")
     run(*model, *reference, "--port", "70000", code=2, message="0 to 65535")
@@ -294,6 +295,65 @@ def test_alarms(f):
     agent.end(signal.SIGTERM)
 
 
+def test_names(f):
+    """A stream whose header names other columns is refused: its rows would be numbers like any others."""
+    (f / "train.csv").write_bytes(b"alpha,beta,the gamma\n" + as_csv(make_rows(1000, 1)))
+    run("fit", "--scorer", "mahalanobis", "--data", f / "train.csv", "--model", f / "m.dum", program=DUM)
+    agent = Agent(AGENT, f)
+    right = (b"alpha,beta,the gamma\n", b"\xef\xbb\xbf\n\r\nalpha;\"beta\"; the gamma \r\n", b"")
+    wrong = {b"beta,alpha,the gamma\n": b'"beta" as column 0 (from 0), the scorer was fitted with "alpha" there',
+             b"alpha,beta\n": b"a header has 2 columns, the scorer 3", b"alpha,beta,the gamma,\n": b"has 4 columns",
+             b'alpha,"beta,the gamma\n': b"a quoted cell does not end", b"1,2,x\n": b'"1" as column 0'}
+    for header in right:
+        agent.send(header + b"1,2,3\n")
+    for count, (header, message) in enumerate(wrong.items()):
+        with agent.connect() as client:
+            client.sendall(header + b"1,2,3\n")
+            try:
+                assert client.recv(1) == b"", "a refused client is cut"
+            except ConnectionResetError:
+                pass
+        assert message in agent.errors.read_bytes()
+        wait_for(lambda: agent.metrics()["dum_refused_clients_total"] == count + 1, "the client is counted")
+    found = agent.wait_rows(len(right))
+    assert found["dum_rows_total"] == len(right) and found["dum_bad_rows_total"] == 0 and found["dum_clients"] == 0
+    # The columns of a new model in another order are other columns.
+    (f / "train.csv").write_bytes(b"beta,alpha,the gamma\n" + as_csv(make_rows(1000, 9)))
+    run("fit", "--scorer", "mahalanobis", "--data", f / "train.csv", "--model", f / "m.dum", program=DUM)
+    agent.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: b"the old model goes on" in agent.errors.read_bytes(), "a message")
+    agent.end(signal.SIGTERM)
+    assert saved(f) == len(right)
+    (f / "s.dum").unlink()
+    run("--model", f / "m.dum", "--reference", f / "ref.csv", "--state", f / "s.dum", input=b"alpha,beta,the gamma\n1,2,3\n",
+        code=1, message='"alpha" as column 0')
+    assert saved(f) == 0
+
+
+def test_descriptors(f):
+    """More clients than there are descriptors wait, and nobody spins meanwhile; what is to be saved is saved."""
+    agent = Agent(AGENT, f, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)), port=True)
+    clients = [agent.connect() for _ in range(40)]
+    for client in clients:
+        client.sendall(b"1,2,3\n")
+    wait_for(lambda: b"Too many open files" in agent.errors.read_bytes(), "a message")
+    began, used = time.monotonic(), agent.processor_seconds()
+    time.sleep(2)
+    assert agent.processor_seconds() - used < (time.monotonic() - began) / 4, "it spins"
+    before = agent.metrics()
+    assert 0 < before["dum_clients"] < 24 and before["dum_write_errors_total"] == 0
+    clients[0].sendall(b"1,2,3\n")
+    agent.wait_rows(before["dum_rows_total"] + 1)
+    assert saved(f) >= before["dum_rows_total"]
+    for client in clients:
+        client.close()
+    found = agent.wait_rows(41)
+    assert found["dum_rows_total"] == 41 and found["dum_write_errors_total"] == 0
+    assert agent.get()[0] == 200
+    assert agent.errors.read_bytes().count(b"Too many open files") == 1
+    agent.end(signal.SIGTERM)
+
+
 def test_memory(f):
     """At full speed the memory is flat."""
     rows = as_csv(make_rows(20000, 50)) + b"1,2\nx,y\nnan,1,1\n"
@@ -327,7 +387,8 @@ def test_unit(f):
     assert len(options) == 6 and all(word in run("--help") for word in options)
 
 
-tests = (test_unit, test_usage, test_stdin, test_socket, test_term, test_kill, test_states, test_alarms, test_memory)
+tests = (test_unit, test_usage, test_stdin, test_socket, test_term, test_kill, test_states, test_alarms, test_names,
+         test_descriptors, test_memory)
 wanted = [name for name in sys.argv[3:] if not name.startswith("--")]
 with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as scratch:
     for test in tests:

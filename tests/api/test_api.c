@@ -610,6 +610,8 @@ static int32_t watch(void *user, const dum_progress *p)
 {
     watcher *w = user;
     ck_assert_uint_eq(p->struct_size, sizeof *p);
+    if (p->step == 0)
+        return 0;
     ck_assert_int_eq(p->step, ++w->calls);
     ck_assert(isfinite(p->loss) && p->seconds >= 0 && p->seconds_left >= 0);
     ck_assert_int_le(p->epoch, p->epochs);
@@ -653,6 +655,116 @@ START_TEST(cancel_and_warm_start)
     ck_fails(dum_scorer_fit(scorer, data, &options), DUM_ERR_ARGUMENT, "max_seconds is -1");
     dum_scorer_destroy(scorer);
     dum_dataset_destroy(data);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* Rows of a cheap formula, as many as are wanted. */
+typedef struct {
+    int32_t cols;
+    int64_t read, most; /* rows, since the host was asked; the most of them */
+    int64_t calls, stop_at;
+} source;
+
+static int32_t read_formula(void *user, const int64_t *indices, int64_t count, float *out)
+{
+    source *s = user;
+    for (int64_t i = 0; i < count; i++)
+        for (int32_t j = 0; j < s->cols; j++)
+            out[i * s->cols + j] =
+                (float)((uint32_t)((indices[i] * s->cols + j) * 2654435761 + (indices[i] << 7)) >> 8) /
+                16777216.0f;
+    s->read += count;
+    s->most = s->read > s->most ? s->read : s->most;
+    return 0;
+}
+
+static int32_t stop_before_steps(void *user, const dum_progress *p)
+{
+    source *s = user;
+    ck_assert(p->loss == 0 && p->seconds >= 0 && p->seconds_left == 0 && p->epoch == 0 && p->steps == 3);
+    ck_assert_int_eq(p->step, 0);
+    s->read = 0;
+    return ++s->calls == s->stop_at;
+}
+
+static int32_t stop_at_first_step(void *user, const dum_progress *p)
+{
+    return p->step > 0 || stop_before_steps(user, p);
+}
+
+/* What takes long before the first step: reading, the products and eigenvectors of a whitening, k-means, neighbours. */
+static const struct {
+    int64_t rows;
+    int32_t cols;
+    const char *scaling;
+    double centres, reservoir;
+    int64_t least; /* calls */
+} preparing[] = {{100000, 8, "zscore", 16, 64, 100},
+                 {600, 900, "auto", 16, 64, 14},
+                 {5000, 600, "zscore", 2048, 64, 80},
+                 {20000, 20, "zscore", 16, 20000, 110}};
+
+static dum_scorer *prepared_scorer(dum_context *context, int i)
+{
+    dum_scorer *scorer = new_scorer(context, 3);
+    ck_ok(dum_scorer_set_text(scorer, "scaling", preparing[i].scaling));
+    ck_ok(dum_scorer_set_number(scorer, "centres", preparing[i].centres));
+    ck_ok(dum_scorer_set_number(scorer, "reservoir", preparing[i].reservoir));
+    ck_ok(dum_scorer_set_text(scorer, "nonfinite", "impute"));
+    return scorer;
+}
+
+START_TEST(cancelled_before_the_first_step)
+{
+    static float rows[ROWS * COLS];
+    make_rows(rows, ROWS, COLS);
+    counter blocks = {0};
+    dum_context_options with;
+    DUM_INIT(with);
+    with.threads = 1;
+    with.alloc = count_alloc;
+    with.free = count_free;
+    with.alloc_user = &blocks;
+    dum_context *context;
+    dum_dataset *small, *large;
+    ck_ok(dum_context_create(&with, &context));
+    ck_ok(dum_dataset_from_memory(context, rows, ROWS, COLS, 0, &small));
+    source s = {.cols = preparing[_i].cols};
+    ck_ok(dum_dataset_from_callback(context, preparing[_i].rows, s.cols, read_formula, &s, &large));
+    dum_scorer *scorer = prepared_scorer(context, _i), *other = prepared_scorer(context, _i);
+    dum_fit_options options;
+    DUM_INIT(options);
+    options.progress = stop_before_steps;
+    options.progress_user = &s;
+    s.stop_at = 1;
+    ck_fails(dum_scorer_fit(scorer, large, &options), DUM_CANCELLED, "before its first step");
+    ck_assert_int_eq(s.most, 0);
+    ck_assert_int_eq(dum_scorer_cols(scorer), 0);
+    ck_ok(dum_scorer_fit(scorer, small, NULL));
+    double before, after;
+    ck_ok(dum_scorer_score(scorer, rows, 1, COLS, 0, &before));
+    options.progress = stop_at_first_step;
+    s = (source){.cols = s.cols};
+    ck_fails(dum_scorer_fit(other, large, &options), DUM_CANCELLED, "as far as it got");
+    dum_scorer_destroy(other);
+    const int64_t asked = s.calls;
+    fprintf(stderr, "# asked %lld times, at most %lld rows apart\n", (long long)asked, (long long)s.most);
+    ck_assert_int_ge(asked, preparing[_i].least);
+    ck_assert_int_le(s.most, 1024 + 256);
+    const int64_t held = blocks.blocks;
+    options.progress = stop_before_steps;
+    for (int64_t at = 2; at <= asked; at += 1 + asked / 6) {
+        s = (source){.cols = s.cols, .stop_at = at};
+        ck_fails(dum_scorer_fit(scorer, large, &options), DUM_CANCELLED, "as it was before");
+        ck_assert_int_eq(s.calls, at);
+        ck_assert_int_eq(blocks.blocks, held);
+        ck_ok(dum_scorer_score(scorer, rows, 1, COLS, 0, &after));
+        ck_assert(after == before);
+    }
+    dum_scorer_destroy(scorer);
+    dum_dataset_destroy(small);
+    dum_dataset_destroy(large);
     dum_context_destroy(context);
 }
 END_TEST
@@ -1189,6 +1301,7 @@ int main(void)
     tcase_add_test(cases, all_variants);
     tcase_add_test(cases, finds_outliers);
     tcase_add_test(cases, cancel_and_warm_start);
+    tcase_add_loop_test(cases, cancelled_before_the_first_step, 0, sizeof preparing / sizeof preparing[0]);
     tcase_add_test(cases, pairs);
     tcase_add_test(cases, heads);
     tcase_add_test(cases, encoders);

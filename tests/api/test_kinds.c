@@ -3,6 +3,8 @@
 #include "../harness.h"
 #include "core/core.h"
 
+#include <stdio.h>
+
 enum { ROWS = 90, COLS = 4 };
 
 static float rows[ROWS * COLS];
@@ -378,6 +380,62 @@ START_TEST(stopped_fits)
 }
 END_TEST
 
+static int32_t add_up(void *user, float *values, int64_t count)
+{
+    (void)user;
+    (void)values;
+    return count < 1;
+}
+
+static int32_t keep_nothing(void *user, const void *checkpoint, size_t size)
+{
+    (void)user;
+    (void)checkpoint;
+    return size == 0;
+}
+
+/* What only heads have a use for is refused by name. */
+START_TEST(options_of_heads)
+{
+    if (is(_i, "dum") || is_left_out(_i))
+        return;
+    make_rows();
+    dum_context *context = open_context(NULL, 1, NULL);
+    dum_scorer *scorer = make_scorer(context, _i);
+    dum_dataset *dataset;
+    ck_ok(dum_dataset_from_memory(context, rows, ROWS, COLS, 0, &dataset));
+    const dum_fit_options plain = classes_for(scorer);
+    static const char *const names[] = {
+        "pairs",  "warm_start",  "checkpoint_epochs", "checkpoint_path", "checkpoint",
+        "resume", "resume_from", "resume_from",       "ranks",           "rank",
+        "reduce"};
+    const int count = sizeof names / sizeof names[0];
+    dum_fit_options o[sizeof names / sizeof names[0]];
+    for (int i = 0; i < count; i++)
+        o[i] = plain;
+    o[0].pairs = dataset;
+    o[1].warm_start = 1;
+    o[2].checkpoint_epochs = 3;
+    o[3].checkpoint_path = "none";
+    o[4].checkpoint = keep_nothing;
+    o[5].resume = 1;
+    o[6].resume_from = names;
+    o[7].resume_size = 1;
+    o[8].ranks = 2;
+    o[9].rank = 1;
+    o[10].reduce = add_up;
+    for (int i = 0; i < count; i++) {
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "options.%s is set, which is for heads", names[i]);
+        ck_fails(dum_scorer_fit(scorer, dataset, &o[i]), DUM_ERR_ARGUMENT, wanted);
+    }
+    ck_ok(dum_scorer_fit(scorer, dataset, &plain));
+    dum_dataset_destroy(dataset);
+    dum_scorer_destroy(scorer);
+    dum_context_destroy(context);
+}
+END_TEST
+
 /* Not only while the rows are read, and before a member or a stage begins. */
 static const struct {
     const char *kind, *without;
@@ -528,6 +586,7 @@ int main(void)
     tcase_add_loop_test(cases, shares_and_thresholds, 0, kinds);
     tcase_add_loop_test(cases, stopped_fits, 0, kinds);
     tcase_add_loop_test(cases, first_steps, 0, kinds);
+    tcase_add_loop_test(cases, options_of_heads, 0, kinds);
     tcase_add_loop_test(cases, failing_allocations, 0, kinds);
     tcase_add_loop_test(cases, long_fits_ask, 0, sizeof asking / sizeof asking[0]);
     tcase_add_loop_test(cases, more_rows_than_memory, 0, kinds);

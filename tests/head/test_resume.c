@@ -129,7 +129,8 @@ typedef struct {
 
 static int32_t stop(void *user, const dum_progress *progress)
 {
-    return progress->step == ((keeper *)user)->stop_at;
+    const int64_t at = ((keeper *)user)->stop_at;
+    return at > 0 && progress->step == at;
 }
 
 static int32_t keep(void *user, const void *checkpoint, size_t size)

@@ -20,7 +20,7 @@ START_TEST(eigenvectors)
                                                                                        : 0.0;
     dum_context *context;
     ck_ok(dum_context_create(NULL, &context));
-    ck_ok(dumi_eigen(context, D, a, vectors, values));
+    ck_ok(dumi_eigen(context, D, a, vectors, values, NULL));
     for (int k = 0; k < D; k++) {
         for (int i = 0; i < D; i++) {
             double product = 0, norm = 0;
@@ -33,7 +33,7 @@ START_TEST(eigenvectors)
         }
     }
     double one[1] = {3}, one_vector[1], one_value[1];
-    ck_ok(dumi_eigen(context, 1, one, one_vector, one_value));
+    ck_ok(dumi_eigen(context, 1, one, one_vector, one_value, NULL));
     ck_assert_double_eq(one_value[0], 3);
     dum_context_destroy(context);
 }
@@ -52,7 +52,7 @@ static int32_t scale(int32_t kind, const float *rows, int32_t n, int32_t d, floa
     dumi_stream *stream;
     ck_ok(context->backend->stream_create(context, 1, 1024, 1024, 1024, &stream));
     dumi_scaling scaling = {0};
-    ck_ok(dumi_scaling_fit(context, stream, values, data, &scaling));
+    ck_ok(dumi_scaling_fit(context, stream, values, data, NULL, &scaling));
     float *between = malloc((size_t)n * (size_t)d * sizeof *between);
     dumi_scaling_apply(stream, context->backend, &scaling, n, rows, between, z);
     free(between);

@@ -148,7 +148,7 @@ static void *run_rank(void *user)
     r->allocations.left = -1;
     r->allocated = r->allocations.made;
     strcpy(r->message, dum_error_message());
-    if (r->status >= 0) {
+    if (dum_head_cols(r->head) > 0) {
         ck_ok(dum_head_save_memory(r->head, NULL, 0, &r->model_size));
         r->model = malloc(r->model_size);
         ck_ok(dum_head_save_memory(r->head, r->model, r->model_size, &r->model_size));
@@ -266,7 +266,7 @@ static int32_t stop(void *user, const dum_progress *progress)
 {
     rank *r = user;
     ck_assert(!r->asked);
-    r->asked = progress->step == r->at;
+    r->asked = r->at != 0 && progress->step == r->at;
     return r->asked;
 }
 
@@ -303,6 +303,34 @@ START_TEST(one_stops_all)
         forget(all), forget(one);
         free(all), free(one);
     }
+}
+END_TEST
+
+static int32_t stop_now(void *user, const dum_progress *progress)
+{
+    (void)user;
+    ck_assert_int_eq(progress->step, 0);
+    return 1;
+}
+
+static void stop_at_once(rank *r)
+{
+    r->options.progress = stop_now;
+}
+
+/* Before the first step: there is nothing to keep, and no rank waits. */
+START_TEST(one_stops_all_before_they_begin)
+{
+    rank *all = new_ranks(NULL);
+    group g = {0};
+    all[1].prepare = stop_at_once;
+    run(&g, 3, all);
+    for (int32_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(all[i].status, DUM_CANCELLED);
+        ck_assert_ptr_nonnull(strstr(all[i].message, "before its first step"));
+        ck_assert_int_eq((int64_t)all[i].model_size, 0);
+    }
+    free(all);
 }
 END_TEST
 
@@ -599,6 +627,7 @@ int main(void)
     tcase_set_timeout(cases, 300);
     tcase_add_test(cases, equals_the_larger_batch);
     tcase_add_test(cases, one_stops_all);
+    tcase_add_test(cases, one_stops_all_before_they_begin);
     tcase_add_test(cases, one_fails_all);
     tcase_add_test(cases, all_diverge_alike);
     tcase_add_test(cases, failing_allocations);

@@ -720,6 +720,52 @@ START_TEST(temporary_files_of_others)
 }
 END_TEST
 
+static void make_link(const char *name, const char *target)
+{
+    ck_assert_int_eq(symlink(target, in_folder(name)), 0);
+}
+
+/* What a symbolic link leads to is written, and the link stays. */
+START_TEST(links)
+{
+    char inner[128], path[128];
+    struct stat about;
+    strcpy(inner, in_folder("inner"));
+    ck_assert_int_eq(mkdir(inner, 0700), 0);
+    write_text(in_folder("inner/model"), "old");
+    strcpy(path, in_folder("inner/model"));
+    make_link("relative", "inner/model");
+    make_link("absolute", path);
+    make_link("inner/up", "../relative");
+    make_link("folder", "inner");
+    make_link("dangling", "inner/later");
+    static const char *const names[] = {"relative", "absolute", "inner/up", "folder/model"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        ck_ok(dumi_file_write(context, &dumi_file_system, in_folder(names[i]), names[i], strlen(names[i])));
+        check_text(path, names[i]);
+    }
+    ck_ok(dumi_file_write(context, &dumi_file_system, in_folder("dangling"), "new", 3));
+    check_text(in_folder("inner/later"), "new");
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(lstat(in_folder(names[i]), &about), 0);
+        ck_assert(S_ISLNK(about.st_mode));
+    }
+    make_link("loop", "loop");
+    ck_fails(dumi_file_write(context, &dumi_file_system, in_folder("loop"), "x", 1), DUM_ERR_IO,
+             strerror(ELOOP));
+    make_link("nowhere", "none/model");
+    ck_fails(dumi_file_write(context, &dumi_file_system, in_folder("nowhere"), "x", 1), DUM_ERR_IO,
+             strerror(ENOENT));
+    ck_fails(dumi_file_write(context, &dumi_file_system, in_folder("folder"), "x", 1), DUM_ERR_IO,
+             "not a regular file");
+    ck_assert_int_eq(files_in_folder(), 7); /* no temporary file */
+    static const char *const made[] = {"inner/model", "inner/up", "inner/later"};
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++)
+        unlink(in_folder(made[i]));
+    ck_assert_int_eq(rmdir(inner), 0);
+}
+END_TEST
+
 START_TEST(odd_paths)
 {
     unsigned char *bytes;
@@ -973,6 +1019,7 @@ int main(void)
     tcase_add_test(cases, failing_writes);
     tcase_add_test(cases, interrupted_writes);
     tcase_add_test(cases, temporary_files_of_others);
+    tcase_add_test(cases, links);
     tcase_add_test(cases, odd_paths);
     tcase_add_test(cases, npy_reads);
     tcase_add_test(cases, npy_refuses);

@@ -403,6 +403,62 @@ START_TEST(same_statistics)
 END_TEST
 
 /* (20, 24) Pushing allocates nothing. */
+/* Scores whose squares are more than a double holds: t has no unit, so it is that of the same scores made smaller. */
+START_TEST(huge_scores)
+{
+    enum { MANY = 500, WINDOW = 50 };
+    static const int powers[] = {0, 480, 500};
+    dum_context *context = open_context(NULL);
+    for (int test = T; test <= WELCH; test++)
+        for (int spread = 0; spread <= 30; spread += 15) {
+            dum_monitor_state states[3];
+            for (int i = 0; i < 3; i++) {
+                dumi_rng rng;
+                double reference[MANY], window[WINDOW];
+                int32_t alarm;
+                dumi_rng_init(&rng, 3, 9, 0);
+                for (int j = 0; j < MANY; j++)
+                    reference[j] = ldexp(dumi_rng_normal(&rng), powers[i]);
+                for (int j = 0; j < WINDOW; j++)
+                    window[j] = ldexp(1 + dumi_rng_normal(&rng), powers[i] + spread);
+                dum_monitor *monitor = make_monitor(context, test, WINDOW, 1000);
+                ck_ok(dum_monitor_fit_scores(monitor, reference, MANY));
+                ck_ok(dum_monitor_push_scores(monitor, window, WINDOW, &alarm));
+                DUM_INIT(states[i]);
+                ck_ok(dum_monitor_read(monitor, &states[i]));
+                dum_monitor_destroy(monitor);
+                ck_assert_double_gt(states[i].t, 5);
+                ck_assert(states[i].t == states[0].t && states[i].cohens_d == states[0].cohens_d);
+                ck_assert(states[i].log10_p == states[0].log10_p && states[i].statistic == states[0].statistic);
+                ck_assert(states[i].mean == ldexp(states[0].mean, powers[i]));
+                ck_assert_int_eq(alarm, 1);
+            }
+        }
+    /* The largest there are. */
+    double reference[MANY], window[WINDOW];
+    dumi_rng rng;
+    dumi_rng_init(&rng, 3, 9, 0);
+    for (int j = 0; j < MANY; j++)
+        reference[j] = dumi_rng_normal(&rng);
+    for (int test = T; test <= WELCH; test++)
+        for (int both = 0; both < 2; both++) {
+            dum_monitor *monitor = make_monitor(context, test, WINDOW, 1000);
+            dum_monitor_state state;
+            int32_t alarm;
+            DUM_INIT(state);
+            for (int j = 0; j < WINDOW; j++)
+                window[j] = both && j % 2 ? -1.7e308 : 1.7e308;
+            ck_ok(dum_monitor_fit_scores(monitor, reference, MANY));
+            ck_ok(dum_monitor_push_scores(monitor, window, WINDOW, &alarm));
+            ck_ok(dum_monitor_read(monitor, &state));
+            ck_assert_int_eq(alarm, !both); /* half of them each way: no shift */
+            ck_assert(both ? fabs(state.t) < 1e-9 && isfinite(state.mean) : state.mean == 1.7e308);
+            dum_monitor_destroy(monitor);
+        }
+    dum_context_destroy(context);
+}
+END_TEST
+
 START_TEST(no_allocation)
 {
     allocation_counter c = {.left = -1};
@@ -778,6 +834,7 @@ int main(void)
     tcase_add_loop_test(cases, stuck, 0, TESTS);
     tcase_add_loop_test(cases, effect_floor, 0, MANN_WHITNEY + 1);
     tcase_add_test(cases, same_statistics);
+    tcase_add_test(cases, huge_scores);
     tcase_add_loop_test(cases, no_allocation, 0, TESTS);
     tcase_add_test(cases, rows);
     tcase_add_test(cases, top);

@@ -93,27 +93,28 @@ static void compare(dum_context *context, int kind, int64_t count, int32_t cols,
     fill(&rng, kind, queries, count, cols);
     memcpy(queries, rows, (size_t)cols * sizeof *rows); /* one that is there */
     dumi_neighbours *t;
-    ck_ok(dumi_neighbours_create(context, rows, count, cols, &t));
+    ck_ok(dumi_neighbours_create(context, rows, count, cols, NULL, &t));
     for (int64_t i = 0; i < count; i++)
         ck_assert_mem_eq(dumi_neighbours_row(t, (int32_t)i), rows + i * cols, (size_t)cols * sizeof *rows);
     const int64_t alone = count < 60 ? count : 60;
     expected e = {.x = rows, .count = count, .cols = cols, .k = k};
     for (int leave = 0; leave < 2; leave++) {
         e.leave = leave == 0 ? DUMI_LEAVE_NONE : DUMI_LEAVE_IDENTICAL;
-        ck_ok(dumi_neighbours_search(t, &(dumi_queries){queries, count, cols, NULL}, k, e.leave, check, &e));
+        ck_ok(dumi_neighbours_search(t, &(dumi_queries){queries, count, cols, NULL}, k, e.leave, NULL, check,
+                                     &e));
         for (int64_t i = 0; i < alone; i++)
             ck_ok(dumi_neighbours_search(t, &(dumi_queries){queries + i * cols, 1, cols, NULL}, k, e.leave,
-                                         check, &e));
+                                         NULL, check, &e));
     }
     ck_assert_int_eq(e.seen, 2 * (count + alone));
     e.leave = DUMI_LEAVE_NONE;
     e.self = true;
-    ck_ok(dumi_neighbours_search_self(t, count / 3, count - count / 3, k, check, &e));
+    ck_ok(dumi_neighbours_search_self(t, count / 3, count - count / 3, k, NULL, check, &e));
     ck_assert_int_eq(e.seen, 3 * count + 2 * alone - count / 3);
     static int32_t self[MOST_ROWS];
     for (int32_t i = 0; i < count; i++)
         self[i] = i;
-    ck_ok(dumi_neighbours_search(t, &(dumi_queries){rows, count, cols, self}, k, e.leave, check, &e));
+    ck_ok(dumi_neighbours_search(t, &(dumi_queries){rows, count, cols, self}, k, e.leave, NULL, check, &e));
     ck_assert_int_eq(e.seen, 4 * count + 2 * alone - count / 3);
     dumi_neighbours_destroy(t);
 }

@@ -115,6 +115,11 @@ def main(scratch):
     assert run("--version").startswith("dum ")
     assert "dum score" in run("--help") and "dum fit" in run("--help")
     assert "dum fit" in run("fit", "--help") and "dum eval" not in run("fit", "--help")
+    assert run("-h") == run("--help") and run("noise", "-h") == run("noise", "--help") and run("-h") != run("fit", "-h")
+    run("fit", "--quiet=1", code=2, message="--quiet takes no value")
+    run("fit", "--dat=x", code=2, message="no option --dat=x")
+    run("fit", f"--data={x}", "--set=width=wide", "--model", model, code=2, message="option width is \"wide\"")
+    run("fit", "-q", code=2, message="no option -q")
     run("dance", "--help", code=2, message='no command "dance"')
 
     # the main job
@@ -164,7 +169,7 @@ def main(scratch):
     assert model.read_bytes() == without
     run(*fit, "--data", plain, "--header")
     assert len(json.loads(run("info", model))["features"]) == 4
-    run(*fit, "--data", csv("words.csv", "a,b\n1,2\n"), "--no-header", code=1, message='row 1: column 1 is "a"')
+    run(*fit, "--data", csv("words.csv", "a,b\n1,2\n"), "--no-header", code=1, message='line 1: column 0 (from 0) is "a"')
     named = csv("named.csv", '"a, 1",b,"c ""q""",d,label\n'
                 + "".join(",".join(f'"{v:.6f}"' for v in r) + f",{i % 2}\n" for i, r in enumerate(rows)))
     run(*fit, "--data", named, "--label-column", "label")
@@ -186,16 +191,28 @@ def main(scratch):
     run(*fit, "--data", bare, "--label-column", 4, "--no-header")
     run("score", "--model", model, "--data", bare, "--label-column", 4, "--no-header", "--out", scores)
     assert len(read_npy(scores)) == 120
-    run(*fit, "--data", bare, "--label-column", 4, code=1, message="row 1: a label, or the label's name?")
+    run(*fit, "--data", bare, "--label-column", 4, code=1, message="line 1: a label, or the label's name?")
     run(*fit, "--data", csv("numbers.csv", "0,1,2,label\n1,2,3,0\n2,3,4,1\n3,4,6,0\n"), "--label-column", 3)
     assert json.loads(run("info", model))["features"] == ["0", "1", "2"]
 
     # data at fault: which row, column, file
-    run(*fit, "--data", csv("ragged.csv", "a,b\n1,2\n3\n"), code=1, message="ragged.csv, row 3: 1 cells")
-    run(*fit, "--data", csv("long.csv", "1,2\n3,4,5\n"), code=1, message="long.csv, row 2: more cells")
-    run(*fit, "--data", csv("word.csv", "a,b\n1,2\n3,four\n"), code=1, message='row 3: column 2 (b) is "four"')
-    run(*fit, "--data", csv("hex.csv", "1,2\n3,0x10\n"), code=1, message='column 2 is "0x10"')
-    run(*fit, "--data", csv("empty.csv", ""), code=1, message="empty.csv, row 1: the file is empty")
+    run(*fit, "--data", csv("ragged.csv", "a,b\n1,2\n3\n"), code=1, message="ragged.csv, line 3: 1 cell, the first row has 2")
+    run(*fit, "--data", csv("long.csv", "1,2\n3,4,5\n"), code=1, message="long.csv, line 2: more cells")
+    run(*fit, "--data", csv("word.csv", "a,b\n1,2\n3,four\n"), code=1, message='line 3: column 1 (from 0, "b") is "four"')
+    run(*fit, "--data", csv("hex.csv", "1,2\n3,0x10\n"), code=1, message='column 1 (from 0) is "0x10"')
+    # Lines are the file's, from 1, whatever they hold: blank ones, a cell of two lines, any kind of end.
+    for end in ("\n", "\r\n", "\r"):
+        odd = end.join(["\ufeff", "  ", "", 'a,"b ""c"""', "1,2", "", '3,"4"', "5,six", ""])
+        run(*fit, "--data", csv("odd.csv", odd), code=1, message='odd.csv, line 8: column 1 (from 0, "b "c"") is "six"')
+        run(*fit, "--data", csv("odd.csv", odd.replace("six", "6")), "--set", "steps=2")
+    run(*fit, "--data", csv("two.csv", 'a,"of two\nlines"\n1,2\n3,four\n'), code=1, message="two.csv, line 4: column 1")
+    run(*fit, "--data", csv("open.csv", 'a,b\n1,2\n3,"4\n5,6\n'), code=1, message="line 3: a quoted cell does not end")
+    run(*fit, "--data", csv("comma.csv", "a,b\n1,2\n3,4,\n"), code=1, message="line 3: more cells than the 2 of the first row: a delimiter")
+    run(*fit, "--data", csv("comma.csv", "a,b,\n1,2,\n"), code=1, message="line 1: the last column has no name")
+    (scratch / "wide.csv").write_bytes("a,b\n1,2\n".encode("utf-16"))
+    run(*fit, "--data", scratch / "wide.csv", code=1, message="wide.csv, line 1: the file is UTF-16")
+    run(*fit, "--data", csv("blank.csv", "\n \n\n"), code=1, message="blank.csv, line 1: the file is empty")
+    run(*fit, "--data", csv("empty.csv", ""), code=1, message="empty.csv, line 1: the file is empty")
     run(*fit, "--data", csv("head.csv", "a,b\n"), code=1, message="no rows of data")
     run(*fit, "--data", csv("quote.csv", '1,"2\n'), code=1, message="does not end")
     run(*fit, "--data", csv("nan.csv", "a,b\n1,2\n3,NA\n5,6\n"), code=1,
@@ -310,6 +327,30 @@ def test_writing(scratch):
     assert told["auroc"] == 0.5 and told["auroc_low"] <= 0.5 <= told["auroc_high"]
 
 
+def test_links(scratch):
+    """What a link leads to is written, and the link stays; what was left by one who was killed is taken over."""
+    data = write(scratch / "l.csv", "1,2\n3,5\n5,6\n7,9\n")
+    inner = scratch / "inner"
+    inner.mkdir()
+    for name in ("m.dum", "s.npy"):
+        (scratch / name).symlink_to(pathlib.Path("inner") / name)
+    (inner / "s.npy.0.tmp").write_text("half of what one wrote who was killed")
+    (inner / "s.npy.1.tmp").symlink_to(data)
+    for turn in range(2):  # no file yet, and a file
+        run("fit", "--quiet", "--scorer", "knn", "--data", data, "--model", scratch / "m.dum")
+        run("score", "--model", scratch / "m.dum", "--data", data, "--out", scratch / "s.npy")
+        for name in ("m.dum", "s.npy"):
+            assert (scratch / name).is_symlink() and (inner / name).is_file() and not (inner / name).is_symlink()
+        assert sorted(os.listdir(inner)) == ["m.dum", "s.npy", "s.npy.1.tmp"]
+        assert len(read_npy(scratch / "s.npy")) == 4 and data.read_text().startswith("1,2")
+    (scratch / "loop").symlink_to("loop")
+    (scratch / "nowhere").symlink_to("none/s.npy")
+    for name, message in (("loop", "Too many levels"), ("nowhere", "No such file")):
+        run("score", "--model", scratch / "m.dum", "--data", data, "--out", scratch / name, code=1, message=message)
+        run("fit", "--quiet", "--scorer", "knn", "--data", data, "--model", scratch / name, code=1, message=message)
+    assert not [name for name in os.listdir(scratch) if name.endswith(".tmp")]
+
+
 def test_stopping(scratch):
     """Control-C saves the model as far as it got; the bar shows on a terminal alone."""
     model = scratch / "stop.dum"
@@ -361,6 +402,10 @@ def test_checkpoints(scratch):
     assert model.read_bytes() == whole.read_bytes()
     assert json.loads(run("info", checkpoint))["kind"] == "checkpoint"
     run("fit", "--data", WDBC, "--model", model, "--resume", code=2, message="--checkpoint")
+    # The fit goes on without its checkpoints, but not in silence.
+    run("fit", *settings, "--set", "steps=3", "--model", model, "--checkpoint", scratch / "no" / "c.dum", message="no checkpoint")
+    run("fit", *settings[:5], "--scorer", "knn", "--model", model, "--checkpoint", checkpoint, code=1,
+        message="options.checkpoint_path")
     run("fit", *settings, "--model", model, "--checkpoint", model, "--resume", code=1, message=f"dum: {model}: ")
 
 
@@ -1107,7 +1152,7 @@ def test_options(_):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing,
+    for test in (main, test_options, test_vectors, test_explain, test_report, test_report_of_odd_data, test_writing, test_links,
                  test_stopping, test_checkpoints, test_monitor, test_images, test_encoder, test_certainty, test_noise, test_images_script, test_threads, test_examples):
         place = pathlib.Path(folder) / test.__name__
         place.mkdir()

@@ -296,8 +296,9 @@ typedef struct dum_progress {
     double seconds_left;   /* estimated */
 } dum_progress;
 
-/* Called at least after every step, on the thread that called fit. Returns 0 to go on; anything
- * else stops within one step: fit returns DUM_CANCELLED and the handle is fitted as far as it got. */
+/* Called before the first step (step 0; several times where that takes long) and at least after every step, on the thread
+ * that called fit. Returns 0 to go on; anything else stops within one step: fit returns DUM_CANCELLED and the handle is
+ * fitted as far as it got, or, before the first step, as it was. */
 typedef int32_t (*dum_progress_fn)(void *user, const dum_progress *progress);
 
 /* Receives a checkpoint: the bytes of a model file of kind "checkpoint", valid during the call. Returns 0,
@@ -316,7 +317,7 @@ typedef struct dum_fit_options {
     const dum_dataset *pairs;
     dum_progress_fn progress;
     void *progress_user;
-    double max_seconds; /* 0: no limit; otherwise fit ends as if cancelled */
+    double max_seconds; /* 0: no limit; otherwise fit ends as if cancelled (heads: after a step at least) */
     int32_t warm_start; /* 1: a fitted handle keeps its scaling and weights and trains on from there */
     /* Checkpoints: every checkpoint_epochs passes over the data (0: 1), at the end, and when the fit is
      * stopped, all that training needs to go on is written to checkpoint_path (whole or not at all, as
@@ -344,8 +345,8 @@ typedef struct dum_fit_options {
      *  - All ranks call reduce together: once before the first step, with 68 values, which say whether the ranks agree;
      *    then once a step, with the head's parameters and 3 values more.
      *  - It also carries what ends a fit: a rank that is stopped (progress, max_seconds) stops all of them after the
-     *    next step, and where one fails the others fail with CALLBACK. Not so what fails before or after training: the
-     *    arguments reduce, rank and ranks, reduce itself, and what a scorer does (embedding, holding out,
+     *    next step, or before the first, and where one fails the others fail with CALLBACK. Not so what fails before or
+     *    after training: the arguments reduce, rank and ranks, reduce itself, and what a scorer does (embedding, holding out,
      *    calibrating). Then the host must end the other ranks.
      *  - Memory: at most twice that of the weights more than without, for the whole gradient and what reduce is given.
      *  - Checkpoints are the same on all ranks: one may write them, all must go on from the same one.
@@ -725,8 +726,8 @@ DUM_API DUM_NODISCARD dum_status dum_monitor_reset(dum_monitor *monitor);
 
 /* Fitted scorers, heads, encoders and monitors are saved as one safetensors file (docs/model-format.md), the same bytes
  * for the same model. Saving to a path writes a temporary file beside it, fsyncs and renames: the
- * path holds the old file or the new one, never a part. Loading trusts nothing.
- * A path that is a folder, a device or a FIFO is refused. A checkpoint loads as the head that it is so far.
+ * path holds the old file or the new one, never a part. A symbolic link stays, and what it leads to is written; a path
+ * that is a folder, a device or a FIFO is refused. Loading trusts nothing. A checkpoint loads as the head that it is so far.
  * Errors of save: STATE (not fitted), IO, LIMIT (feature names too long for a header). Of load: IO,
  * FORMAT, VERSION, CHECKSUM, LIMIT. */
 DUM_API DUM_NODISCARD dum_status dum_scorer_save(const dum_scorer *scorer, const char *path);
