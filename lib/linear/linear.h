@@ -27,5 +27,7 @@ dum_status dumi_cholesky_inverse(int32_t d, double *a, double floor, const dumi_
                                  double *log_determinant);
 
 double dumi_dot_double(int32_t count, const double *x, const double *y);
+/* Of x with four others, `stride` apart, side by side: each has the bits of dumi_dot_double. */
+void dumi_dot_four(int32_t count, const double *x, const double *y, int64_t stride, double *out);
 
 #endif

@@ -73,6 +73,24 @@ double dumi_ellipsoid_distance(int32_t d, const double *mean, const double *root
     return square <= DBL_MAX ? square : DBL_MAX;
 }
 
+void dumi_ellipsoid_four(int32_t d, const double *mean, const double *root, const float *const *rows, double *x,
+                         double *out)
+{
+    double y[4];
+    for (int32_t r = 0; r < 4; r++) {
+        out[r] = 0;
+        for (int32_t j = 0; j < d; j++)
+            x[(int64_t)r * d + j] = (double)rows[r][j] - mean[j];
+    }
+    for (int32_t i = 0; i < d; i++) {
+        dumi_dot_four(i + 1, root + (int64_t)i * d, x, d, y);
+        for (int32_t r = 0; r < 4; r++)
+            out[r] += y[r] * y[r];
+    }
+    for (int32_t r = 0; r < 4; r++)
+        out[r] = out[r] <= DBL_MAX ? out[r] : DBL_MAX;
+}
+
 double dumi_ellipsoid_row(const void *state, const float *row, float *parts)
 {
     const dumi_ellipsoid *e = state;

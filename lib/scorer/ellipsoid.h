@@ -23,6 +23,9 @@ dum_status dumi_ellipsoid_create(const dumi_fitting *f, dumi_ellipsoid **out);
 dum_status dumi_ellipsoid_fit(const dumi_fitting *f, const float *rows, int32_t d, double *mean, double *root);
 /* The score of one row; x: d numbers of scratch. */
 double dumi_ellipsoid_distance(int32_t d, const double *mean, const double *root, const float *row, double *x);
+/* The same of four rows, faster; x: 4 d numbers. */
+void dumi_ellipsoid_four(int32_t d, const double *mean, const double *root, const float *const *rows, double *x,
+                         double *out);
 /* dumi_scorer_kind.row */
 double dumi_ellipsoid_row(const void *state, const float *row, float *parts);
 

@@ -41,7 +41,7 @@ typedef struct {
 
 typedef struct {
     const dumi_fitting *f;
-    double *mean, *root, *x;    /* of the subset looked at; x: scratch for each worker */
+    double *mean, *root, *x;    /* of the subset looked at; x: four rows for each worker */
     double *distances, *sorted; /* of the rows looked at */
     const int64_t *among;       /* those rows, ascending; NULL: all */
     int64_t count;
@@ -65,10 +65,17 @@ static void distance_task(void *argument, int64_t task, int32_t worker)
 {
     const search *s = argument;
     const int32_t d = s->f->cols;
-    const int64_t end = (task + 1) * TASK_ROWS < s->count ? (task + 1) * TASK_ROWS : s->count;
-    for (int64_t i = task * TASK_ROWS; i < end; i++)
-        s->distances[i] = dumi_ellipsoid_distance(d, s->mean, s->root, s->f->rows + row_number(s, i) * d,
-                                                  s->x + (int64_t)worker * d);
+    const int64_t first = task * TASK_ROWS, end = first + TASK_ROWS < s->count ? first + TASK_ROWS : s->count;
+    double *x = s->x + (int64_t)worker * 4 * d;
+    for (int64_t i = first; i < end; i += 4) {
+        const float *rows[4];
+        double distances[4];
+        for (int64_t r = 0; r < 4; r++)
+            rows[r] = s->f->rows + row_number(s, i + r < end ? i + r : i) * d;
+        dumi_ellipsoid_four(d, s->mean, s->root, rows, x, distances);
+        for (int64_t r = 0; r < 4 && i + r < end; r++)
+            s->distances[i + r] = distances[r];
+    }
 }
 
 static dum_status measure(search *s)
@@ -233,7 +240,16 @@ static dum_status second_stage(search *s, stages *g)
     return DUM_OK;
 }
 
-/* On all rows, to the end. */
+/* C-steps for each subset on all rows, as Rousseeuw & Van Driessen's program has them. */
+static int32_t last_steps(const dumi_fitting *f)
+{
+    const double values = (double)f->count * f->cols;
+    if (values <= 1e5)
+        return MOST_STEPS;
+    return values > 1e6 ? 1 : 12 - (int32_t)ceil(values / 1e5);
+}
+
+/* On all rows; the best of them to the end. */
 static dum_status last_stage(search *s, stages *g, subset *out)
 {
     s->among = NULL;
@@ -241,18 +257,19 @@ static dum_status last_stage(search *s, stages *g, subset *out)
     const int32_t most = g->groups > 1 ? LAST : KEPT, tried = g->found < most ? g->found : most;
     *out = (subset){.rows = g->whole};
     subset made = {.rows = g->whole + s->count};
-    s->steps = tried;
+    s->steps = tried + 1;
     for (int32_t i = 0; i < tried; i++) {
         s->step = i;
         made.count = half_of(s->f, s->count);
-        DUMI_TRY(concentrate(s, &g->best[i], &made, MOST_STEPS));
+        DUMI_TRY(concentrate(s, &g->best[i], &made, last_steps(s->f)));
         if (i == 0 || better(&made, out)) {
             const subset held = *out;
             *out = made;
             made.rows = held.rows;
         }
     }
-    return DUM_OK;
+    s->step = tried;
+    return last_steps(s->f) < MOST_STEPS ? concentrate(s, out, out, MOST_STEPS) : DUM_OK;
 }
 
 /* Of chi-square with d degrees of freedom, `z` normal deviations from its median (Wilson & Hilferty 1931). */
@@ -285,7 +302,7 @@ static dum_status allocate(search *s, stages *g)
     g->groups = groups < 2 ? 1 : groups < MOST_GROUPS ? (int32_t)groups : MOST_GROUPS;
     g->grouped = g->groups == 1 ? f->count : (int64_t)g->groups * GROUP_ROWS;
     const int32_t sets = MOST_GROUPS * KEPT + KEPT + 1;
-    DUMI_TRY(DUMI_NEW(f->context, s->x, (size_t)f->context->threads * (size_t)f->cols));
+    DUMI_TRY(DUMI_NEW(f->context, s->x, (size_t)f->context->threads * 4 * (size_t)f->cols));
     DUMI_TRY(DUMI_NEW(f->context, s->distances, f->count));
     DUMI_TRY(DUMI_NEW(f->context, s->sorted, f->count));
     DUMI_TRY(DUMI_NEW(f->context, g->members, 2 * g->grouped));
