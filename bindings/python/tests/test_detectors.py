@@ -99,7 +99,7 @@ def test_frames(table):  # needs 40
 def test_refusals(table):
     bad = table[0].astype(np.float64)
     bad[7, 3] = np.nan
-    with pytest.raises(ValueError, match="row 7, column 3 is NaN"):
+    with pytest.raises(ValueError, match="row 7, column 3 \\(from 0\\) is NaN"):
         dum.KNN().fit(bad)
     bad[7, 3] = 1e300
     with pytest.raises(ValueError, match="row 7, column 3 is 1e\\+300"):
