@@ -45,7 +45,7 @@ static inline dumi_coded encode(int32_t cols, const float *x, ptrdiff_t stride, 
     const float step = fits ? largest[0] / (float)most : 0, per_step = fits ? 1 / step : 0;
     for (int32_t j = 0; j < cols; j += LANES)
         for (int32_t i = 0; i < LANES && i < cols - j; i++) {
-            const float value = x[(j + i) * stride], steps = value * per_step;
+            const float value = x[(j + i) * stride], steps = fits ? value * per_step : 0; /* value: infinite? */
             const int32_t code = (int32_t)(steps + (steps < 0 ? -0.5F : 0.5F));
             const double rest_of = (double)value - (double)step * code;
             codes[j + i] = (int16_t)code;
