@@ -100,7 +100,11 @@ def test_a_million_rows_are_not_copied():
         (np.array([[1.0, 2.0], [3.0, 1e300]]), ValueError, "row 1, column 1 is 1e\\+300"),
         (np.array([[1.0, 2.0], [np.nan, 3.0]]), dum.NonfiniteError, "row 1, column 0 \\(from 0\\) is NaN"),
         (np.array([[1.0, np.inf], [0.0, 3.0]]), dum.NonfiniteError, "row 0, column 1 \\(from 0\\) is inf"),
-        (pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}), dum.NonfiniteError, "row 1, column 0 \\(from 0\\) is NaN"),
+        (
+            pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}),
+            dum.NonfiniteError,
+            "row 1, column 0 \\(from 0\\) is NaN",
+        ),
         (np.ones((0, 2)), dum.ShapeError, "0"),
         (np.ones((3, 0)), dum.ShapeError, "0"),
     ],
