@@ -19,7 +19,7 @@ static int32_t pairs(int32_t cols)
     return (cols + 1) / 2;
 }
 
-size_t dumi_codes_bytes(int32_t cols)
+static size_t code_bytes(int32_t cols)
 {
     return sizeof(code_head) + (size_t)pairs(cols) * 2 * DUMI_PANEL;
 }
@@ -66,7 +66,7 @@ DUMI_CLONES void dumi_codes_query(int32_t cols, const float *x, dumi_coded *quer
     *query = encode(cols, x, 1, MOST_QUERY, query->codes);
 }
 
-void dumi_codes_pack(int32_t cols, const float *panel, int16_t *scratch, int8_t *code)
+static void pack(int32_t cols, const float *panel, int16_t *scratch, int8_t *code)
 {
     code_head head;
     int8_t *to = code + sizeof head;
@@ -85,7 +85,7 @@ void dumi_codes_pack(int32_t cols, const float *panel, int16_t *scratch, int8_t 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
-bool dumi_codes_wanted(int32_t cols)
+static bool is_wanted(int32_t cols)
 {
     return cols >= LEAST_COLS && cols <= MOST_COLS && __builtin_cpu_supports("avx2");
 }
@@ -95,7 +95,7 @@ __attribute__((target("avx2"))) uint64_t dumi_codes_near(const dumi_meeting *m, 
     const dumi_neighbours *t = m->t;
     const dumi_coded *q = &m->block->coded;
     const int64_t at = t->panels[m->leaf] + panel;
-    const int8_t *code = t->codes + at * (int64_t)dumi_codes_bytes(t->cols), *c = code + sizeof(code_head);
+    const int8_t *code = t->codes + at * (int64_t)code_bytes(t->cols), *c = code + sizeof(code_head);
     __m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
     for (int32_t j = 0; j < pairs(t->cols); j++, c += (ptrdiff_t)2 * DUMI_PANEL) {
         int32_t two;
@@ -127,7 +127,7 @@ __attribute__((target("avx2"))) uint64_t dumi_codes_near(const dumi_meeting *m, 
     return near;
 }
 #else
-bool dumi_codes_wanted(int32_t cols)
+static bool is_wanted(int32_t cols)
 {
     (void)cols;
     return false;
@@ -140,3 +140,34 @@ uint64_t dumi_codes_near(const dumi_meeting *m, int32_t panel)
     return (1U << DUMI_PANEL) - 1;
 }
 #endif
+
+typedef struct {
+    dumi_neighbours *t;
+    int16_t *scratch; /* for each worker, a number a column */
+} coding;
+
+static void leaf_task(void *argument, int64_t leaf, int32_t worker)
+{
+    const coding *c = argument;
+    const dumi_neighbours *t = c->t;
+    const int64_t rows = t->nodes[t->leaves - 1 + leaf].count, first = t->panels[leaf],
+                  end = first + (rows + DUMI_PANEL - 1) / DUMI_PANEL;
+    for (int64_t panel = first; panel < end; panel++)
+        pack(t->cols, t->packed + panel * DUMI_PANEL * t->cols, c->scratch + (int64_t)worker * t->cols,
+             t->codes + panel * (int64_t)code_bytes(t->cols));
+}
+
+dum_status dumi_neighbours_code(dumi_neighbours *t)
+{
+    if (!is_wanted(t->cols))
+        return DUM_OK;
+    const size_t panels = (size_t)(t->count / DUMI_PANEL + t->leaves);
+    coding c = {t, NULL};
+    DUMI_TRY(DUMI_NEW(t->context, c.scratch, (size_t)t->context->threads * (size_t)t->cols));
+    const dum_status status = DUMI_NEW(t->context, t->codes, panels * code_bytes(t->cols));
+    if (status == DUM_OK)
+        dumi_parallel(t->context, t->context->threads, t->leaves, 4.0 * (double)t->count * t->cols, leaf_task,
+                      &c);
+    dumi_free(t->context, c.scratch);
+    return status;
+}

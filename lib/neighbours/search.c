@@ -320,15 +320,14 @@ static dum_status run(searching *s)
     const int64_t blocks = (s->count + DUMI_BLOCK - 1) / DUMI_BLOCK;
     const int32_t workers = (int32_t)(t->context->threads < blocks ? t->context->threads : blocks);
     const size_t rows = (size_t)(s->count < DUMI_BLOCK ? s->count : DUMI_BLOCK), cols = (size_t)t->cols;
-    const size_t packed = (rows + DUMI_GROUP) * cols, floats = rows * cols + packed + 2 * cols;
+    const size_t coded = cols / 2 + 1; /* cols + 1 codes of two bytes */
+    const size_t packed = (rows + DUMI_GROUP) * cols, floats = rows * cols + packed + 2 * cols + coded;
     float *space = NULL;
-    int16_t *codes = NULL;
     dumi_neighbour *lists = NULL;
     dum_status status;
     DUMI_GO(DUMI_NEW(t->context, s->blocks, workers));
     DUMI_GO(DUMI_NEW(t->context, space, (size_t)workers * floats));
     DUMI_GO(DUMI_NEW(t->context, lists, (size_t)workers * rows * (size_t)s->k));
-    DUMI_GO(DUMI_NEW(t->context, codes, (size_t)workers * (cols + 1)));
     for (int32_t i = 0; i < workers; i++) {
         float *own = space + (size_t)i * floats;
         s->blocks[i].copy = own;
@@ -336,7 +335,7 @@ static dum_status run(searching *s)
         s->blocks[i].box = own + rows * cols + packed;
         memset(s->blocks[i].packed, 0, packed * sizeof *own);
         s->blocks[i].lists = lists + (size_t)i * rows * (size_t)s->k;
-        s->blocks[i].coded.codes = codes + (size_t)i * (cols + 1);
+        s->blocks[i].coded.codes = (int16_t *)(void *)(own + floats - coded);
     }
     /* Asked as if all met all, which is what happens in many columns. */
     const double columns = t->cols + 10, meetings = 0.3 * (double)s->count * (double)t->count * columns;
@@ -348,7 +347,6 @@ done:
     dumi_free(t->context, s->blocks);
     dumi_free(t->context, space);
     dumi_free(t->context, lists);
-    dumi_free(t->context, codes);
     return status;
 }
 

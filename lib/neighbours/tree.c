@@ -14,7 +14,6 @@ typedef struct {
     dumi_neighbours *t;
     const float *source;
     int32_t level;
-    int16_t *scratch; /* for each worker, a number a column */
 } building;
 
 /* Values of a column with their rows: ties go by the row, so the tree is the same on every machine. */
@@ -166,6 +165,7 @@ DUMI_CLONES static double pack_row(int32_t cols, const float *restrict row, cons
 
 static void leaf_task(void *argument, int64_t leaf, int32_t worker)
 {
+    (void)worker;
     const building *b = argument;
     const dumi_neighbours *t = b->t;
     const int64_t node = t->leaves - 1 + leaf;
@@ -186,9 +186,6 @@ static void leaf_task(void *argument, int64_t leaf, int32_t worker)
         float *to = packed + (ptrdiff_t)(i / DUMI_PANEL) * DUMI_PANEL * t->cols + i % DUMI_PANEL;
         squares[i] = dumi_low_square(t->cols, pack_row(t->cols, row, centre, to));
     }
-    for (int64_t panel = 0; panel < whole / DUMI_PANEL && t->codes != NULL; panel++)
-        dumi_codes_pack(t->cols, packed + panel * DUMI_PANEL * t->cols, b->scratch + (int64_t)worker * t->cols,
-                        t->codes + (t->panels[leaf] + panel) * (int64_t)dumi_codes_bytes(t->cols));
 }
 
 static void row_task(void *argument, int64_t task, int32_t worker)
@@ -204,9 +201,9 @@ static void row_task(void *argument, int64_t task, int32_t worker)
     }
 }
 
-static dum_status build(dumi_neighbours *t, const float *source, int16_t *scratch, const dumi_watch *every)
+static dum_status build(dumi_neighbours *t, const float *source, const dumi_watch *every)
 {
-    building b = {.t = t, .source = source, .scratch = scratch};
+    building b = {.t = t, .source = source};
     const double work = 4.0 * (double)t->count * t->cols;
     const dumi_watch *watch = dumi_watch_long(every, work);
     for (int64_t i = 0; i < t->count; i++)
@@ -237,8 +234,6 @@ static dum_status allocate(dumi_neighbours *t)
     DUMI_TRY(DUMI_NEW(t->context, t->panels, leaves));
     DUMI_TRY(DUMI_NEW(t->context, t->packed, panels * DUMI_PANEL * cols));
     DUMI_TRY(DUMI_NEW(t->context, t->squares, panels * DUMI_PANEL));
-    if (dumi_codes_wanted(t->cols))
-        DUMI_TRY(DUMI_NEW(t->context, t->codes, panels * dumi_codes_bytes(t->cols)));
     return DUMI_NEW(t->context, t->centres, leaves * cols);
 }
 
@@ -254,13 +249,9 @@ dum_status dumi_neighbours_create(dum_context *context, const float *rows, int64
     while (count >> t->levels > leaf_rows(cols))
         t->levels++;
     t->leaves = (int64_t)1 << t->levels;
-    int16_t *scratch = NULL;
     dum_status status = allocate(t);
-    if (status == DUM_OK && t->codes != NULL)
-        status = DUMI_NEW(context, scratch, (size_t)context->threads * (size_t)cols);
     if (status == DUM_OK)
-        status = build(t, rows, scratch, watch);
-    dumi_free(context, scratch);
+        status = build(t, rows, watch);
     if (status == DUM_OK)
         *out = t;
     else

@@ -29,7 +29,7 @@ struct dumi_neighbours {
     float *packed;   /* rows less their leaf's centre, in panels of 16: [column][row] */
     float *squares;  /* and the squares of their lengths, as the search wants them */
     float *centres;  /* of the leaves */
-    int8_t *codes;   /* the panels again, roughly (codes.c); NULL: not worth it */
+    int8_t *codes;   /* the panels again, roughly (codes.c); NULL: none */
 };
 
 /* Products of float32 may be off by this share of the squares of the two lengths. */

@@ -32,7 +32,8 @@ dum_status dumi_near_ready(const double *values, void *state)
     s->leave = values[DUMI_NEAR_IDENTICAL] == 0 ? DUMI_LEAVE_IDENTICAL : DUMI_LEAVE_NONE;
     if (s->tree != NULL)
         return DUM_OK;
-    return dumi_neighbours_create(s->head.context, s->rows, rows, (int32_t)cols, NULL, &s->tree);
+    DUMI_TRY(dumi_neighbours_create(s->head.context, s->rows, rows, (int32_t)cols, NULL, &s->tree));
+    return dumi_neighbours_code(s->tree);
 }
 
 void dumi_near_release(void *state)

@@ -94,6 +94,7 @@ static void compare(dum_context *context, int kind, int64_t count, int32_t cols,
     memcpy(queries, rows, (size_t)cols * sizeof *rows); /* one that is there */
     dumi_neighbours *t;
     ck_ok(dumi_neighbours_create(context, rows, count, cols, NULL, &t));
+    ck_ok(dumi_neighbours_code(t));
     for (int64_t i = 0; i < count; i++)
         ck_assert_mem_eq(dumi_neighbours_row(t, (int32_t)i), rows + i * cols, (size_t)cols * sizeof *rows);
     const int64_t alone = count < 60 ? count : 60;
