@@ -44,8 +44,9 @@ typedef struct {
 
 static int32_t on_step(void *user, const dum_progress *progress)
 {
-    (void)progress;
     step_times *t = user;
+    if (progress->step == 0) /* still preparing */
+        return 0;
     const double now = bench_now();
     if (t->last > 0 && t->count < STEPS) {
         t->times[t->count] = now - t->last;
