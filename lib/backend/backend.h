@@ -13,7 +13,7 @@
 #include "core/core.h"
 
 /* Raised with every change of what is below: a module built for another number is refused. */
-enum { DUMI_BACKEND_ABI = 6 };
+enum { DUMI_BACKEND_ABI = 7 };
 
 typedef struct dumi_stream dumi_stream; /* defined by each backend */
 typedef struct dumi_packed dumi_packed; /* a constant matrix in the layout its gemm wants */
@@ -68,6 +68,7 @@ typedef struct {
     const float *centres;  /* centre_count x cols, on the device */
     const float *products; /* rows x centre_count, on the device: z . c - |c|^2 / 2 */
     const float *offset;   /* one float on the device */
+    float shrinkage;       /* backward only: the loss has shrinkage / 2 times the mean of o^2 */
 } dumi_head_shape;
 
 typedef struct {
@@ -160,7 +161,7 @@ typedef struct dumi_backend {
     void (*unit)(dumi_stream *stream, int32_t rows, int32_t cols, float *z);
 
     void (*head)(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *z, float *s);
-    /* d_o from d_s; d_offset (one float, may be NULL) = sum of d_s. */
+    /* d_o from d_s and shrinkage; d_offset (one float, may be NULL) = sum of d_s. */
     void (*head_backward)(dumi_stream *stream, const dumi_head_shape *shape, const float *o, const float *d_s,
                           float *d_o, float *d_offset);
 

@@ -21,6 +21,7 @@ typedef struct {
     int32_t first, passed; /* of these, and of its off-manifold queries, so many are before this rank's */
     int32_t batch, real;   /* this rank's rows of a step; those of them that are rows of the data */
     double mean;           /* of t / exp(s) over the first batch */
+    double shrinkage;      /* times half the mean of o^2, in the loss */
     dumi_pace pace;
     int64_t *indices;
     float *host, *host_s; /* raw rows; outputs */
@@ -193,10 +194,22 @@ static void forward(training *f)
     dumi_model_head(f->model, f->stream, f->batch, f->activations.output, f->z, f->products, f->s);
 }
 
+static dum_status local_loss(training *f)
+{
+    const size_t count = (size_t)f->batch * (size_t)f->model->outputs;
+    const float *o = f->activations.output;
+    double squares = 0;
+    DUMI_TRY(f->backend->local_loss(f->stream, f->batch, f->model->outputs, f->s, f->t, f->d_s, &f->loss));
+    if (f->shrinkage > 0)
+        DUMI_TRY(f->backend->dot(f->stream, count, o, o, &squares));
+    f->loss += f->shrinkage * squares / (2 * (double)count);
+    return DUM_OK;
+}
+
 static dum_status loss_and_gradient(training *f)
 {
     if (!f->poe)
-        return f->backend->local_loss(f->stream, f->batch, f->model->outputs, f->s, f->t, f->d_s, &f->loss);
+        return local_loss(f);
     const dumi_poe_shape shape = {
         .rows = f->batch,
         .cols = f->model->cols,
@@ -242,8 +255,9 @@ static void silence(training *f, int64_t step)
 static void backward(training *f, int64_t step)
 {
     const dumi_mlp *mlp = &f->model->mlp;
-    const dumi_head_shape shape = dumi_model_shape(f->model, f->batch);
+    dumi_head_shape shape = dumi_model_shape(f->model, f->batch);
     const dumi_backprop b = backprop(f);
+    shape.shrinkage = (float)f->shrinkage;
     float *d_offset = dumi_optimiser_bias(&f->optimiser, mlp->count);
     f->backend->head_backward(f->stream, &shape, f->activations.output, f->d_s, f->d_o, d_offset);
     dumi_mlp_deltas(f->stream, f->backend, mlp, f->model->parameters, &b);
@@ -436,6 +450,8 @@ static dum_status begin(training *f, const dumi_head_model *old)
     DUMI_TRY(check_data(f));
     DUMI_TRY(plan(f));
     DUMI_TRY(dumi_model_create(f->context, f->values, f->data->cols, &f->model));
+    if (!f->poe && f->model->anchor)
+        f->shrinkage = f->values[DUMI_SHRINKAGE] * f->data->cols / (double)f->data->rows;
     DUMI_TRY(prepare(f, old));
     DUMI_TRY(resume(f));
     dumi_pace_prepared(&f->pace);

@@ -62,7 +62,8 @@ static dumi_head_shape head_shape(const fixture *f)
                              .bound_scale = 3,
                              .anchor = f->v.anchor,
                              .epsilon = 1e-3f,
-                             .offset = f->parameters + f->mlp.parameters};
+                             .offset = f->parameters + f->mlp.parameters,
+                             .shrinkage = f->v.poe ? 0 : 0.7f};
 }
 
 static double loss(fixture *f)
@@ -72,8 +73,11 @@ static double loss(fixture *f)
     const dumi_head_shape shape = head_shape(f);
     f->backend->head(f->stream, &shape, f->activations.output, f->z, f->s);
     if (!f->v.poe) {
+        const size_t count = (size_t)ROWS * (size_t)f->v.outputs;
+        double squares;
         ck_ok(f->backend->local_loss(f->stream, ROWS, f->v.outputs, f->s, f->t, f->d_s, &value));
-        return value;
+        ck_ok(f->backend->dot(f->stream, count, f->activations.output, f->activations.output, &squares));
+        return value + 0.5 * (double)shape.shrinkage * squares / (double)count;
     }
     const dumi_poe_shape poe = {.rows = ROWS,
                                 .cols = COLS,

@@ -102,6 +102,7 @@ void dumi_ref_head_backward(dumi_stream *stream, const dumi_head_shape *shape, c
 {
     (void)stream;
     const int64_t count = (int64_t)shape->rows * shape->outputs;
+    const float weight = shape->shrinkage / (float)count;
     double sum = 0;
     for (int64_t i = 0; i < count; i++) {
         sum += (double)d_s[i];
@@ -110,7 +111,7 @@ void dumi_ref_head_backward(dumi_stream *stream, const dumi_head_shape *shape, c
             const float level = tanhf(o[i] / shape->bound_scale);
             slope = 1 - level * level;
         }
-        d_o[i] = d_s[i] * slope;
+        d_o[i] = d_s[i] * slope + weight * o[i];
     }
     if (d_offset != NULL)
         *d_offset = (float)sum;
