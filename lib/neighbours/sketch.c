@@ -169,7 +169,7 @@ static void set_directions(const dumi_sketch *s, int32_t cols, double factor, co
 }
 
 /* x += sum of factor[i] times the row i; factors are `stride` apart. */
-DUMI_CLONES static void add_rows(int32_t cols, const float *rows, const float *factor, int32_t stride,
+DUMI_CLONES static void add_rows(int32_t cols, const float *rows, const float *factor, ptrdiff_t stride,
                                  double *x)
 {
     const double f0 = (double)factor[0], f1 = (double)factor[stride], f2 = (double)factor[2 * stride],
