@@ -9,11 +9,19 @@
 
 #define WIDE __attribute__((target("avx2,fma")))
 
-/* A query's fractions of a step: its numbers fit into 16 bits, sums of products stay below 2^29. Nodes of up to CHUNK
- * rows are met as a whole. */
-enum { FRACTIONS = 256, CHUNK = 8192, STRIPE = 8, FOUR = 4 };
+/* Nodes of up to CHUNK rows are met as a whole. */
+enum { CHUNK = 8192, STRIPE = 8, FOUR = 4 };
 /* Scores of places without a row, and of rows that are always measured; others are in between. */
 enum { NEVER = INT32_MAX / 2, ALWAYS = -NEVER };
+
+/* A query's fractions of a step: its numbers fit into 16 bits, sums of products stay below 2^29. */
+static int32_t fractions(const dumi_sketch *s)
+{
+    int32_t parts = 256;
+    while ((int64_t)parts * s->width * DUMI_BOX * DUMI_BOX >= 1 << 29)
+        parts /= 2;
+    return parts;
+}
 
 /* Of a number in steps, moved into the box. */
 static float boxed(float steps)
@@ -21,30 +29,33 @@ static float boxed(float steps)
     return steps > DUMI_BOX ? DUMI_BOX : steps < -DUMI_BOX ? -DUMI_BOX : steps;
 }
 
-static void code_query(const dumi_neighbours *t, const float *row, float *scratch, dumi_coded *query)
+void dumi_codes_query(const dumi_neighbours *t, dumi_block *b)
 {
     const dumi_sketch *s = t->sketch;
-    float at[DUMI_SKETCH];
-    const double off = dumi_sketch_row(s, t->cols, row, scratch, at) / (double)s->step;
+    dumi_coded *query = &b->coded;
+    float *at = b->packed + t->cols;
+    const double off = dumi_sketch_row(s, t->cols, b->x, b->packed, at) / (double)s->step;
     const bool fits = off < 1e6; /* else all rows are measured */
+    const int32_t parts = fractions(s);
     query->square = 0;
     for (int32_t i = 0; i < s->width; i++) {
-        query->at[i] = (int16_t)(fits ? lrintf(boxed(at[i] / s->step) * FRACTIONS) : 0);
+        query->at[i] = (int16_t)(fits ? lrintf(boxed(at[i] / s->step) * (float)parts) : 0);
         query->square += (int64_t)query->at[i] * query->at[i];
     }
-    query->off = fits ? off + s->off + sqrt(s->width) / FRACTIONS : INFINITY;
+    query->off = fits ? off + s->off + sqrt(s->width) / parts : INFINITY;
 }
 
-/* Returns what its code is off, in steps. */
+/* Returns what its code is off, in steps. scratch: a number a column, then a sketch. */
 static double code_row(const dumi_neighbours *t, const float *row, float *scratch, int8_t *code, int32_t *norm)
 {
     const dumi_sketch *s = t->sketch;
-    float at[DUMI_SKETCH];
+    float *at = scratch + t->cols;
     const double off = dumi_sketch_row(s, t->cols, row, scratch, at) / (double)s->step;
     if (!(off < 0.25)) {
         *norm = ALWAYS;
         return 0;
     }
+    const int32_t half = fractions(s) / 2;
     double square = 0;
     *norm = 0;
     for (int32_t i = 0; i < s->width; i++) {
@@ -53,14 +64,14 @@ static double code_row(const dumi_neighbours *t, const float *row, float *scratc
         const double rest = (double)steps - whole;
         code[(ptrdiff_t)(i / 2) * 2 * DUMI_PANEL + i % 2] = (int8_t)whole;
         square += rest * rest;
-        *norm += FRACTIONS / 2 * whole * whole;
+        *norm += half * whole * whole;
     }
     return sqrt(square) + off;
 }
 
 typedef struct {
     const dumi_neighbours *t;
-    float *scratch; /* for each worker, a number a column */
+    float *scratch; /* for each worker */
     double *off;    /* and the largest that a code is off */
 } coding;
 
@@ -79,7 +90,7 @@ static void leaf_task(void *argument, int64_t leaf, int32_t worker)
         if (i >= n->count)
             continue;
         const double off = code_row(
-            t, t->rows + (n->first + i) * t->cols, c->scratch + (int64_t)worker * t->cols,
+            t, t->rows + (n->first + i) * t->cols, c->scratch + (int64_t)worker * (t->cols + s->width),
             codes + (ptrdiff_t)(i / DUMI_PANEL) * DUMI_PANEL * s->width + (ptrdiff_t)2 * (i % DUMI_PANEL),
             norms + i);
         c->off[worker] = fmax(c->off[worker], off);
@@ -94,7 +105,7 @@ static dum_status code_rows(const dumi_neighbours *t)
     dum_status status;
     DUMI_GO(DUMI_NEW(t->context, t->sketch->codes, places * (size_t)t->sketch->width));
     DUMI_GO(DUMI_NEW(t->context, t->sketch->norms, places));
-    DUMI_GO(DUMI_NEW(t->context, c.scratch, (size_t)threads * (size_t)t->cols));
+    DUMI_GO(DUMI_NEW(t->context, c.scratch, (size_t)threads * (size_t)(t->cols + t->sketch->width)));
     DUMI_GO(DUMI_NEW(t->context, c.off, threads));
     memset(c.off, 0, (size_t)threads * sizeof *c.off);
     dumi_parallel(t->context, threads, t->leaves, 2.0 * (double)t->count * t->cols * t->sketch->width,
@@ -141,7 +152,7 @@ static inline WIDE void put(int32_t *to, __m256i values)
     _mm256_storeu_si256((__m256i_u *)(void *)to, values);
 }
 
-/* FRACTIONS / 2 of |u - c|^2 - |u|^2, of the places of some panels side by side. */
+/* (|u - c|^2 - |u|^2) fractions / 2, of the places of some panels side by side. */
 static inline __attribute__((always_inline)) WIDE void score_panels(const int panels, int32_t width,
                                                                     const int16_t *query, const int8_t *codes,
                                                                     const int32_t *norms, int32_t *scores)
@@ -234,8 +245,9 @@ static int32_t most_of_use(const dumi_meeting *m)
 {
     const dumi_coded *q = &m->block->coded;
     const double square = dumi_reach(m->block, m->k, 0);
-    const double steps = (sqrt(square) / (double)m->t->sketch->step * (1 + 1e-6) + q->off) * FRACTIONS;
-    const double most = (steps * steps - (double)q->square) / (2 * FRACTIONS) + 1;
+    const int32_t parts = fractions(m->t->sketch);
+    const double steps = (sqrt(square) / (double)m->t->sketch->step * (1 + 1e-6) + q->off) * parts;
+    const double most = (steps * steps - (double)q->square) / (2 * parts) + 1;
     return most < NEVER - 1 ? (int32_t)most : NEVER - 1;
 }
 
@@ -342,11 +354,6 @@ static WIDE void consider(const dumi_meeting *m, int64_t leaf, int64_t panels, i
 bool dumi_codes_cover(const dumi_neighbours *t, int64_t node)
 {
     return node >= ((int64_t)1 << t->sketch->level) - 1 && !t->nodes[node].piled;
-}
-
-void dumi_codes_query(const dumi_neighbours *t, dumi_block *b)
-{
-    code_query(t, b->x, b->packed, &b->coded);
 }
 
 /* The best by their sketches first, then all that these leave. */

@@ -310,13 +310,15 @@ static dum_status run(searching *s)
     const int32_t workers = (int32_t)(t->context->threads < blocks ? t->context->threads : blocks);
     const size_t rows = (size_t)(s->count < DUMI_BLOCK ? s->count : DUMI_BLOCK), cols = (size_t)t->cols;
     const size_t packed = (rows + DUMI_GROUP) * cols, floats = rows * cols + packed + 2 * cols;
-    /* Of a query alone, where there are codes. */
-    const size_t scores = s->count == 1 && t->sketch != NULL ? (size_t)t->sketch->places : 0;
+    /* Of a query alone, where there are codes: scores, the least of some, and the code. */
+    const bool alone = s->count == 1 && t->sketch != NULL;
+    const size_t scores = alone ? (size_t)t->sketch->places : 0,
+                 code = alone ? (size_t)t->sketch->width / 2 : 0;
     float *space = NULL;
     dumi_neighbour *lists = NULL;
     dum_status status;
     DUMI_GO(DUMI_NEW(t->context, s->blocks, workers));
-    DUMI_GO(DUMI_NEW(t->context, space, (size_t)workers * floats + 2 * scores));
+    DUMI_GO(DUMI_NEW(t->context, space, (size_t)workers * floats + 2 * scores + code));
     DUMI_GO(DUMI_NEW(t->context, lists, (size_t)workers * rows * (size_t)s->k));
     for (int32_t i = 0; i < workers; i++) {
         float *own = space + (size_t)i * floats;
@@ -325,8 +327,9 @@ static dum_status run(searching *s)
         s->blocks[i].box = own + rows * cols + packed;
         memset(s->blocks[i].packed, 0, packed * sizeof *own);
         s->blocks[i].lists = lists + (size_t)i * rows * (size_t)s->k;
-        s->blocks[i].scores = scores > 0 ? (int32_t *)(void *)(own + floats) : NULL;
-        s->blocks[i].least = scores > 0 ? s->blocks[i].scores + scores : NULL;
+        s->blocks[i].scores = alone ? (int32_t *)(void *)(own + floats) : NULL;
+        s->blocks[i].least = alone ? s->blocks[i].scores + scores : NULL;
+        s->blocks[i].coded.at = alone ? (int16_t *)(void *)(own + floats + 2 * scores) : NULL;
     }
     /* Asked as if all met all, which is what happens in many columns. */
     const double columns = t->cols + 10, meetings = 0.3 * (double)s->count * (double)t->count * columns;

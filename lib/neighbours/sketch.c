@@ -5,7 +5,8 @@
  * Let P be a matrix that lengthens nothing, x a row less a fixed centre, and |Rx|^2 = |x|^2 - |Px|^2, which is not
  * negative. R = (1 - P'P)^(1/2) is linear, so |x - y|^2 = |Px - Py|^2 + |Rx - Ry|^2, and | |Rx| - |Ry| | <= |Rx - Ry|:
  * sketches (Px, |Rx|) are never further from each other than their rows, whatever P is; that it holds the leading
- * directions makes them nearly as far. Nor does it take them apart to move both into a box. What is left then is rounding:
+ * directions makes them nearly as far. (Where they cannot, P is 1.) Nor does it take them apart to move both into a box. What
+ * is left then is rounding:
  *   |x - y| / step >= |u - c| - (what u and c are off),
  * u being the query in fractions of a step, c a row in whole ones. */
 #include "neighbours/tree.h"
@@ -22,6 +23,9 @@
 enum { LEAST_COLS = 24, WIDE_COLS = 200, MOST_COLS = 8192, SAMPLE = 512 };
 /* P shortens by this much at least, so |Rx| >= 0.089 |x|, and is known well. */
 #define SHORTER 0.004
+/* Where sketches would leave a larger share of the rows, each of them four bytes a column to read, rows are their own
+ * sketches. That is so of columns that have nothing in common; of tables and embeddings it is 0.005 to 0.02. */
+#define MOST_LEFT 0.05
 
 /* A sum of so many products is one of the terms of another. */
 static int32_t chain_of(int32_t cols)
@@ -76,6 +80,10 @@ static WIDE void project(int32_t width, int32_t cols, const float *x, const floa
 
 double dumi_sketch_row(const dumi_sketch *s, int32_t cols, const float *row, float *scratch, float *to)
 {
+    if (s->directions == NULL) {
+        to[s->width - 1] = 0; /* of an odd number of columns one more */
+        return sqrt(dumi_move_row(cols, row, s->centre, 1, to)) * 4 * 0x1p-24;
+    }
     const double square = dumi_move_row(cols, row, s->centre, 1, scratch);
     project(s->width, cols, scratch, s->directions, to);
     double rest = square;
@@ -91,6 +99,7 @@ typedef struct {
     int32_t count;
     float *rows;     /* less their mean, and such that the largest number is 1 */
     double *vectors; /* [direction][column] */
+    float *sketches;
 } sampling;
 
 static const float *sampled(const dumi_neighbours *t, const sampling *a, int32_t i)
@@ -206,24 +215,53 @@ static void find_directions(const dumi_sketch *s, int32_t cols, const sampling *
     set_directions(s, cols, (1 - SHORTER) / sqrt(fmax(1, most_longer(count, cols, a->vectors))), a->vectors);
 }
 
-/* Seven of ten sketches fit into the box: with the largest inside, all others would be too near its middle. */
-static void find_step(const dumi_neighbours *t, dumi_sketch *s, const sampling *a)
+/* Sketches of the sample, the mean of their last numbers taken from these. */
+static void sketch_sample(const dumi_neighbours *t, dumi_sketch *s, const sampling *a)
 {
-    float at[DUMI_SKETCH];
-    double sizes[SAMPLE], rest = 0;
+    double rest = 0;
+    s->rest = 0;
     for (int32_t i = 0; i < a->count; i++) {
-        dumi_sketch_row(s, t->cols, sampled(t, a, i), a->rows, at);
-        rest += (double)at[s->width - 1] / a->count;
+        float *to = a->sketches + (int64_t)i * s->width;
+        dumi_sketch_row(s, t->cols, sampled(t, a, i), a->rows, to);
+        rest += (double)to[s->width - 1] / a->count;
     }
     s->rest = (float)rest;
+    for (int32_t i = 0; i < a->count; i++)
+        a->sketches[(int64_t)(i + 1) * s->width - 1] -= s->rest;
+}
+
+/* Seven of ten sketches fit into the box: with the largest inside, all others would be too near its middle. */
+static void find_step(dumi_sketch *s, const sampling *a)
+{
+    double sizes[SAMPLE];
     for (int32_t i = 0; i < a->count; i++) {
-        dumi_sketch_row(s, t->cols, sampled(t, a, i), a->rows, at);
         sizes[i] = 0;
         for (int32_t r = 0; r < s->width; r++)
-            sizes[i] = fmax(sizes[i], fabs((double)at[r]));
+            sizes[i] = fmax(sizes[i], fabs((double)a->sketches[(int64_t)i * s->width + r]));
     }
     dumi_sort_double(sizes, a->count);
     s->step = (float)(sizes[(a->count - 1) * 7 / 10] / DUMI_BOX);
+}
+
+/* The share of the sample that sketches leave to some of its rows: those no further than the nearest row. */
+static double share_left(const dumi_neighbours *t, const dumi_sketch *s, const sampling *a)
+{
+    enum { QUERIES = 12 };
+    int64_t left = 0, all = 0;
+    for (int32_t q = 0; q < QUERIES && q < a->count; q++) {
+        const int32_t query = (int32_t)((int64_t)q * a->count / QUERIES);
+        double nearest = INFINITY;
+        for (int32_t i = 0; i < a->count; i++)
+            if (i != query)
+                nearest = fmin(nearest, dumi_square_distance(t->cols, sampled(t, a, query), sampled(t, a, i)));
+        for (int32_t i = 0; i < a->count; i++)
+            left += dumi_square_distance(s->width, a->sketches + (int64_t)query * s->width,
+                                         a->sketches + (int64_t)i * s->width) <= nearest
+                        ? 1
+                        : 0;
+        all += a->count;
+    }
+    return (double)left / (double)all;
 }
 
 void dumi_sketch_destroy(dum_context *context, dumi_sketch *s)
@@ -254,10 +292,18 @@ dum_status dumi_sketch_create(const dumi_neighbours *t, dumi_sketch **out)
     DUMI_GO(DUMI_NEW(t->context, s->centre, cols));
     DUMI_GO(DUMI_NEW(t->context, s->directions, cols * width));
     DUMI_GO(DUMI_NEW(t->context, a.rows, (size_t)a.count * cols));
+    DUMI_GO(DUMI_NEW(t->context, a.sketches, (size_t)a.count * (width < cols + 1 ? cols + 1 : width)));
     DUMI_GO(DUMI_NEW(t->context, a.vectors, width * cols));
     if (sample_rows(t, s, &a)) {
         find_directions(s, t->cols, &a);
-        find_step(t, s, &a);
+        sketch_sample(t, s, &a);
+        if (share_left(t, s, &a) > MOST_LEFT) {
+            dumi_free(t->context, s->directions);
+            s->directions = NULL;
+            s->width = t->cols + t->cols % 2;
+            sketch_sample(t, s, &a);
+        }
+        find_step(s, &a);
     }
     if (s->step > 1e-25F && s->step < 1e15F) {
         *out = s;
@@ -265,6 +311,7 @@ dum_status dumi_sketch_create(const dumi_neighbours *t, dumi_sketch **out)
     }
 done:
     dumi_free(t->context, a.rows);
+    dumi_free(t->context, a.sketches);
     dumi_free(t->context, a.vectors);
     dumi_sketch_destroy(t->context, s);
     return status;

@@ -20,7 +20,8 @@ typedef struct {
 /* Of the rows and of a query alone (sketch.c, codes.c). */
 enum { DUMI_SKETCH = 64, DUMI_BOX = 127 };
 typedef struct {
-    int32_t width; /* numbers of a sketch: DUMI_SKETCH at most */
+    int32_t
+        width; /* numbers of a sketch, DUMI_SKETCH at most; without directions as many as columns, or one more */
     float *centre, *directions, rest;
     float step;     /* sketches are moved into a box of DUMI_BOX steps to either side */
     double off;     /* the largest distance of a row's code from its sketch, in steps */
@@ -68,11 +69,11 @@ double dumi_move_row(int32_t cols, const float *row, const float *centre, int32_
 /* Directions and step, from a sample of the rows, but no codes; none where the processor lacks the instructions, and in few columns. */
 dum_status dumi_sketch_create(const dumi_neighbours *t, dumi_sketch **out);
 void dumi_sketch_destroy(dum_context *context, dumi_sketch *sketch);
-/* Returns by how much rounding may have moved it. scratch: a number a column. */
+/* Returns by how much rounding may have moved it. scratch: a number a column, of `to` apart. */
 double dumi_sketch_row(const dumi_sketch *s, int32_t cols, const float *row, float *scratch, float *to);
 
 typedef struct {
-    int16_t at[DUMI_SKETCH]; /* in fractions of a step */
+    int16_t *at; /* in fractions of a step */
     int64_t square;
     double off; /* what it and a row's code are off, in steps */
 } dumi_coded;
