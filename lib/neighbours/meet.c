@@ -56,26 +56,10 @@ static inline __attribute__((always_inline)) WIDE bool tile(const int rows, cons
     return any != 0;
 }
 
-/* Codes leave a row or two of a panel; where they leave more, the sums of that panel are made. */
-static WIDE void meet_coded(const dumi_meeting *m, int32_t panels)
-{
-    enum { FEW = 3 };
-    for (int32_t panel = 0; panel < panels; panel++) {
-        uint64_t near = dumi_codes_near(m, panel), found[1];
-        if (__builtin_popcountll(near) > FEW)
-            near &= tile(1, 1, m, 0, panel, found) ? found[0] : 0;
-        dumi_neighbours_consider(m, 0, panel, near);
-    }
-}
-
 static WIDE void meet_one(const dumi_meeting *m, int32_t panels)
 {
     uint64_t near[1];
     int32_t panel = 0;
-    if (m->t->codes != NULL) {
-        meet_coded(m, panels);
-        return;
-    }
     for (; panel + 4 <= panels; panel += 4)
         if (tile(1, 4, m, 0, panel, near))
             dumi_neighbours_consider(m, 0, panel, near[0]);

@@ -21,7 +21,8 @@ typedef struct dumi_neighbours dumi_neighbours;
 /* Copies the rows (contiguous, finite). watch: asked where there are many; NULL: none. LIMIT for 2^31 rows and more. */
 dum_status dumi_neighbours_create(dum_context *context, const float *rows, int64_t count, int32_t cols,
                                   const dumi_watch *watch, dumi_neighbours **out);
-/* Makes a query alone faster, by a quarter more memory, where the processor can and there are columns enough. */
+/* Makes a query alone faster, by 36 bytes a row (from 200 columns on 68; a byte a column where columns have nothing in
+ * common), where the processor can and there are columns enough. */
 dum_status dumi_neighbours_code(dumi_neighbours *neighbours);
 void dumi_neighbours_destroy(dumi_neighbours *neighbours);
 

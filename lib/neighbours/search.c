@@ -61,25 +61,6 @@ DUMI_CLONES static float point_distance(int32_t cols, const float *restrict x, c
     return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-/* A row less a leaf's centre, to every step-th place; returns the square of its length. */
-DUMI_CLONES static double move_row(int32_t cols, const float *restrict row, const float *restrict centre,
-                                   int32_t step, float *restrict to)
-{
-    double sum[4] = {0, 0, 0, 0};
-    for (int32_t j = 0; j < cols; j++) {
-        const float x = row[j] - centre[j];
-        to[(ptrdiff_t)j * step] = x;
-        sum[j % 4] += (double)x * (double)x;
-    }
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-/* The distance at which a row is of no use to query i any more. */
-static double reach(const dumi_block *b, int32_t k, int32_t i)
-{
-    return b->found[i] < k ? INFINITY : b->lists[(int64_t)i * k + k - 1].square;
-}
-
 /* A bound for sums in single precision, which may be too large by a little but not too small. */
 static float bound_of(int32_t cols, double reach_of)
 {
@@ -106,25 +87,28 @@ static bool enters(const dumi_block *b, int32_t k, int32_t i, double square, int
     return square < last->square || (square == last->square && row < last->row);
 }
 
+void dumi_neighbours_offer(const dumi_meeting *m, int32_t active, double square, int32_t row)
+{
+    dumi_block *b = m->block;
+    const int32_t i = b->active[active];
+    if (b->self[i] == row || !enters(b, m->k, i, square, row))
+        return;
+    dumi_neighbours_insert(b->lists + (int64_t)i * m->k, &b->found[i], m->k, square, row);
+    b->bounds[active] = bound_of(m->t->cols, dumi_reach(b, m->k, i));
+}
+
 void dumi_neighbours_consider(const dumi_meeting *m, int32_t active, int32_t panel, uint64_t near)
 {
     const dumi_neighbours *t = m->t;
-    dumi_block *b = m->block;
     const dumi_node *leaf = &t->nodes[t->leaves - 1 + m->leaf];
-    const int32_t i = b->active[active];
+    const float *x = m->block->x + (int64_t)m->block->active[active] * t->cols;
     for (; near != 0; near &= near - 1) {
         const int32_t p = panel * DUMI_PANEL + __builtin_ctzll(near);
         if (p >= leaf->count)
             return;
-        const int32_t row = t->order[leaf->first + p];
-        if (b->self[i] == row)
-            continue;
-        const double square =
-            dumi_square_distance(t->cols, b->x + (int64_t)i * t->cols, t->rows + (leaf->first + p) * t->cols);
-        if (!enters(b, m->k, i, square, row))
-            continue;
-        dumi_neighbours_insert(b->lists + (int64_t)i * m->k, &b->found[i], m->k, square, row);
-        b->bounds[active] = bound_of(t->cols, reach(b, m->k, i));
+        const int64_t at = leaf->first + p;
+        dumi_neighbours_offer(m, active, dumi_square_distance(t->cols, x, t->rows + at * t->cols),
+                              t->order[at]);
     }
 }
 
@@ -132,7 +116,7 @@ static void find_worst(dumi_block *b, int32_t k)
 {
     b->worst = 0;
     for (int32_t i = 0; i < b->rows; i++) {
-        const double own = reach(b, k, i);
+        const double own = dumi_reach(b, k, i);
         b->worst = own > b->worst ? own : b->worst;
     }
 }
@@ -166,7 +150,7 @@ static void visit_leaf(const dumi_meeting *m)
     int32_t active = 0;
     for (int32_t i = 0; i < b->rows; i++) {
         const float *x = b->x + (int64_t)i * t->cols;
-        const float bound = bound_of(t->cols, reach(b, m->k, i));
+        const float bound = bound_of(t->cols, dumi_reach(b, m->k, i));
         if (b->rows > 1 && bound < INFINITY) {
             const float distance = point_distance(t->cols, x, box);
             if (distance * low > bound && distance < INFINITY)
@@ -179,10 +163,8 @@ static void visit_leaf(const dumi_meeting *m)
     for (int32_t i = 0; i < active; i++) {
         float *to = b->packed + (int64_t)(i - i % step) * t->cols + i % step;
         b->squares[i] = dumi_low_square(
-            t->cols, move_row(t->cols, b->x + (int64_t)b->active[i] * t->cols, centre, step, to));
+            t->cols, dumi_move_row(t->cols, b->x + (int64_t)b->active[i] * t->cols, centre, step, to));
     }
-    if (active == 1 && t->codes != NULL)
-        dumi_codes_query(t->cols, b->packed, &b->coded);
     for (int32_t i = active; i % step != 0; i++) { /* fills the last group up */
         b->bounds[i] = -1;
         b->squares[i] = INFINITY;
@@ -197,6 +179,11 @@ static void visit(dumi_meeting *m, int64_t node)
     const dumi_neighbours *t = m->t;
     if (t->nodes[node].axis < 0) {
         visit_identical(m, &t->nodes[node]);
+        return;
+    }
+    if (m->block->scores != NULL && dumi_codes_cover(t, node)) {
+        dumi_codes_meet(m, node);
+        find_worst(m->block, m->k);
         return;
     }
     if (node >= t->leaves - 1) {
@@ -288,6 +275,8 @@ static void search_task(void *argument, int64_t task, int32_t worker)
     find_box(b, t->cols);
     memset(b->found, 0, sizeof b->found);
     b->worst = INFINITY;
+    if (b->scores != NULL)
+        dumi_codes_query(t, b);
     dumi_meeting m = {.t = t, .block = b, .k = s->k};
     visit(&m, 0);
     hand_out(s, b, first);
@@ -320,13 +309,16 @@ static dum_status run(searching *s)
     const int64_t blocks = (s->count + DUMI_BLOCK - 1) / DUMI_BLOCK;
     const int32_t workers = (int32_t)(t->context->threads < blocks ? t->context->threads : blocks);
     const size_t rows = (size_t)(s->count < DUMI_BLOCK ? s->count : DUMI_BLOCK), cols = (size_t)t->cols;
-    const size_t coded = cols / 2 + 1; /* cols + 1 codes of two bytes */
-    const size_t packed = (rows + DUMI_GROUP) * cols, floats = rows * cols + packed + 2 * cols + coded;
+    const size_t packed = (rows + DUMI_GROUP) * cols, floats = rows * cols + packed + 2 * cols;
+    /* Of a query alone, where there are codes: scores, the least of some, and the code. */
+    const bool alone = s->count == 1 && t->sketch != NULL;
+    const size_t scores = alone ? (size_t)t->sketch->places : 0,
+                 code = alone ? (size_t)t->sketch->width / 2 : 0;
     float *space = NULL;
     dumi_neighbour *lists = NULL;
     dum_status status;
     DUMI_GO(DUMI_NEW(t->context, s->blocks, workers));
-    DUMI_GO(DUMI_NEW(t->context, space, (size_t)workers * floats));
+    DUMI_GO(DUMI_NEW(t->context, space, (size_t)workers * floats + 2 * scores + code));
     DUMI_GO(DUMI_NEW(t->context, lists, (size_t)workers * rows * (size_t)s->k));
     for (int32_t i = 0; i < workers; i++) {
         float *own = space + (size_t)i * floats;
@@ -335,7 +327,9 @@ static dum_status run(searching *s)
         s->blocks[i].box = own + rows * cols + packed;
         memset(s->blocks[i].packed, 0, packed * sizeof *own);
         s->blocks[i].lists = lists + (size_t)i * rows * (size_t)s->k;
-        s->blocks[i].coded.codes = (int16_t *)(void *)(own + floats - coded);
+        s->blocks[i].scores = alone ? (int32_t *)(void *)(own + floats) : NULL;
+        s->blocks[i].least = alone ? s->blocks[i].scores + scores : NULL;
+        s->blocks[i].coded.at = alone ? (int16_t *)(void *)(own + floats + 2 * scores) : NULL;
     }
     /* Asked as if all met all, which is what happens in many columns. */
     const double columns = t->cols + 10, meetings = 0.3 * (double)s->count * (double)t->count * columns;

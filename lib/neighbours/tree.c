@@ -151,16 +151,29 @@ static void node_task(void *argument, int64_t task, int32_t worker)
         set_children(b->t, node, n->axis < 0 ? -1 : 0);
 }
 
-DUMI_CLONES static double pack_row(int32_t cols, const float *restrict row, const float *restrict centre,
-                                   float *restrict to)
+static inline __attribute__((always_inline)) double move_row(int32_t cols, const float *restrict row,
+                                                             const float *restrict centre, ptrdiff_t step,
+                                                             float *restrict to)
 {
-    double square = 0;
-    for (int32_t j = 0; j < cols; j++) {
+    double sum[4] = {0, 0, 0, 0};
+    int32_t j = 0;
+    for (; j + 4 <= cols; j += 4)
+        for (int32_t lane = 0; lane < 4; lane++) {
+            const float x = row[j + lane] - centre[j + lane];
+            to[(j + lane) * step] = x;
+            sum[lane] += (double)x * (double)x;
+        }
+    for (; j < cols; j++) {
         const float x = row[j] - centre[j];
-        to[(ptrdiff_t)j * DUMI_PANEL] = x;
-        square += (double)x * (double)x;
+        to[j * step] = x;
+        sum[0] += (double)x * (double)x;
     }
-    return square;
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+DUMI_CLONES double dumi_move_row(int32_t cols, const float *row, const float *centre, int32_t step, float *to)
+{
+    return step == 1 ? move_row(cols, row, centre, 1, to) : move_row(cols, row, centre, step, to);
 }
 
 static void leaf_task(void *argument, int64_t leaf, int32_t worker)
@@ -184,7 +197,7 @@ static void leaf_task(void *argument, int64_t leaf, int32_t worker)
         }
         const float *row = t->rows + (n->first + i) * t->cols;
         float *to = packed + (ptrdiff_t)(i / DUMI_PANEL) * DUMI_PANEL * t->cols + i % DUMI_PANEL;
-        squares[i] = dumi_low_square(t->cols, pack_row(t->cols, row, centre, to));
+        squares[i] = dumi_low_square(t->cols, dumi_move_row(t->cols, row, centre, DUMI_PANEL, to));
     }
 }
 
@@ -264,8 +277,9 @@ void dumi_neighbours_destroy(dumi_neighbours *t)
     if (t == NULL)
         return;
     dum_context *context = t->context;
-    void *const parts[] = {t->rows,   t->order,   t->place,   t->nodes, t->boxes, t->panels,
-                           t->packed, t->squares, t->centres, t->codes, t};
+    void *const parts[] = {t->rows,   t->order,  t->place,   t->nodes,   t->boxes,
+                           t->panels, t->packed, t->squares, t->centres, t};
+    dumi_sketch_destroy(context, t->sketch);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         dumi_free(context, parts[i]);
     dum_context_destroy(context);

@@ -3,9 +3,9 @@
 #include "../harness.h"
 #include "neighbours/neighbours.h"
 
-enum { MOST_ROWS = 1500, MOST_COLS = 70, MOST_K = 40 };
+enum { MOST_ROWS = 20000, MOST_VALUES = 24 * MOST_ROWS, MOST_K = 40 };
 
-static float rows[MOST_ROWS * MOST_COLS], queries[MOST_ROWS * MOST_COLS];
+static float rows[MOST_VALUES], queries[MOST_VALUES];
 
 typedef struct {
     const float *x;
@@ -54,7 +54,21 @@ static void check(void *user, int64_t query, const float *x, const dumi_neighbou
 }
 
 /* What the values are like. */
-enum { NORMAL, FEW_VALUES, PILES, FAR_OUT, TINY, OFFSET, HEAVY, KINDS };
+enum {
+    NORMAL,
+    FEW_VALUES,
+    PILES,
+    FAR_OUT,
+    TINY,
+    OFFSET,
+    HEAVY,
+    SMALL,
+    LARGE,
+    OUTLIERS,
+    CONSTANT,
+    FEW_DIRECTIONS,
+    KINDS
+};
 
 static float value(dumi_rng *rng, int kind, int32_t col)
 {
@@ -64,6 +78,14 @@ static float value(dumi_rng *rng, int kind, int32_t col)
         return (float)dumi_rng_below(rng, 3);
     case FAR_OUT:
         return x * (dumi_rng_below(rng, 20) == 0 ? 1e37f : 1e18f);
+    case SMALL:
+        return x * 1e-18f;
+    case LARGE:
+        return x * 1e12f;
+    case OUTLIERS: /* further off than codes are good for */
+        return dumi_rng_below(rng, 500) == 0 ? x * 1e6f : x;
+    case CONSTANT:
+        return col % 3 == 0 ? x : 7;
     case TINY:
         return x * 1e-24f;
     case HEAVY:
@@ -82,10 +104,13 @@ static void fill(dumi_rng *rng, int kind, float *to, int64_t count, int32_t cols
         const int64_t from = copy ? (int64_t)dumi_rng_below(rng, (uint64_t)(i < 6 ? i : 6)) : 0;
         for (int32_t j = 0; j < cols; j++)
             to[i * cols + j] = copy ? to[from * cols + j] : value(rng, kind, j);
+        /* Two directions, and little else. */
+        for (int32_t j = 2; j < cols && kind == FEW_DIRECTIONS; j++)
+            to[i * cols + j] = to[i * cols + j % 2] * (float)(j % 7) + 0.01f * to[i * cols + j];
     }
 }
 
-static void compare(dum_context *context, int kind, int64_t count, int32_t cols, int32_t k, uint32_t stream)
+static dumi_neighbours *make(dum_context *context, int kind, int64_t count, int32_t cols, uint32_t stream)
 {
     dumi_rng rng;
     dumi_rng_init(&rng, 7, 99, stream);
@@ -95,6 +120,12 @@ static void compare(dum_context *context, int kind, int64_t count, int32_t cols,
     dumi_neighbours *t;
     ck_ok(dumi_neighbours_create(context, rows, count, cols, NULL, &t));
     ck_ok(dumi_neighbours_code(t));
+    return t;
+}
+
+static void compare(dum_context *context, int kind, int64_t count, int32_t cols, int32_t k, uint32_t stream)
+{
+    dumi_neighbours *t = make(context, kind, count, cols, stream);
     for (int64_t i = 0; i < count; i++)
         ck_assert_mem_eq(dumi_neighbours_row(t, (int32_t)i), rows + i * cols, (size_t)cols * sizeof *rows);
     const int64_t alone = count < 60 ? count : 60;
@@ -136,11 +167,44 @@ START_TEST(same_as_all_pairs)
 }
 END_TEST
 
+/* A query alone, where sketches of the rows rule out what they can: fewer rows than neighbours, fewer than columns, several
+ * chunks of them, both widths of sketches. */
+START_TEST(one_among_sketches)
+{
+    dum_context *context;
+    ck_ok(dum_context_create(NULL, &context));
+    const int32_t shapes[][3] = {{1, 60, 3},    {2, 24, 5},     {3, 33, 2},     {5, 100, 9},   {40, 300, 7},
+                                 {70, 199, 40}, {1500, 100, 1}, {700, 250, 21}, {900, 513, 6}, {20000, 24, 5}};
+    for (uint32_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const int32_t count = shapes[i][0], cols = shapes[i][1], alone = count < 40 ? count : 40;
+        dumi_neighbours *t = make(context, _i, count, cols, i);
+        expected e = {.x = rows, .count = count, .cols = cols, .k = shapes[i][2]};
+        for (int32_t j = 0; j < alone; j++) {
+            const float *const x[] = {queries + (ptrdiff_t)j * cols,
+                                      rows + (ptrdiff_t)j * (count / alone) * cols};
+            for (int from = 0; from < 2; from++) {
+                e.leave = from == 0 ? DUMI_LEAVE_NONE : DUMI_LEAVE_IDENTICAL;
+                ck_ok(dumi_neighbours_search(t, &(dumi_queries){x[from], 1, cols, NULL}, e.k, e.leave, NULL,
+                                             check, &e));
+            }
+            e.leave = DUMI_LEAVE_NONE;
+            e.self = true;
+            ck_ok(dumi_neighbours_search_self(t, j, 1, e.k, NULL, check, &e));
+            e.self = false;
+        }
+        ck_assert_int_eq(e.seen, 3 * alone);
+        dumi_neighbours_destroy(t);
+    }
+    dum_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("neighbours");
     TCase *cases = tcase_create("neighbours");
     tcase_add_loop_test(cases, same_as_all_pairs, 0, KINDS);
+    tcase_add_loop_test(cases, one_among_sketches, 0, KINDS);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
