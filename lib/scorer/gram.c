@@ -87,64 +87,77 @@ static bool makes_range(const dumi_fitting *f, int64_t row)
     return f->count < HELD || row % HELD != HELD - 1;
 }
 
-static void widen(gram *g, int64_t range, const float *row)
+static void widen(gram *g, const float *row)
 {
-    const int64_t sums = g->head.sizes[SUMS];
-    for (int64_t j = 0; j < sums; j++) {
-        g->least[range * sums + j] = fmin(g->least[range * sums + j], (double)row[j]);
-        g->most[range * sums + j] = fmax(g->most[range * sums + j], (double)row[j]);
+    const int64_t from = predicted(g, row) * g->head.sizes[SUMS];
+    for (int64_t j = 0; j < g->head.sizes[SUMS]; j++) {
+        g->least[from + j] = fmin(g->least[from + j], (double)row[j]);
+        g->most[from + j] = fmax(g->most[from + j], (double)row[j]);
     }
 }
 
-/* Of the rows that are taken for each class; `range` not -1: that of all rows. */
-static dum_status find_range(const dumi_fitting *f, gram *g, int64_t range)
+static void add_deviations(gram *g, const float *row)
 {
-    enum { ASK_ROWS = 4096 };
-    for (int64_t i = 0; i < f->count; i++) {
-        const float *row = f->rows + i * f->cols;
-        if (i % ASK_ROWS == 0)
-            DUMI_TRY(dumi_fitting_progress(f, i, f->count, 0));
-        if (makes_range(f, i))
-            widen(g, range < 0 ? predicted(g, row) : range, row);
+    for (int64_t s = 0, at = 0; s < g->head.sizes[STAGES]; at += g->parts[s++])
+        g->expected[s] += deviation(g, row, at, g->parts[s]);
+}
+
+/* The rows that make ranges, or the others: with an encoder each row is made once, and none is kept. */
+static dum_status for_rows(const dumi_fitting *f, gram *g, bool ranges, void (*take)(gram *, const float *))
+{
+    enum { READ_ROWS = 64 };
+    float *rows;
+    DUMI_TRY(DUMI_NEW_ROWS(f->context, rows, READ_ROWS, f->cols));
+    dum_status status = DUM_OK;
+    for (int64_t at = 0; at < f->count && status == DUM_OK;) {
+        int64_t indices[READ_ROWS], count = 0;
+        for (; at < f->count && count < READ_ROWS; at++)
+            if (makes_range(f, at) == ranges)
+                indices[count++] = at;
+        status = dumi_fitting_progress(f, ranges ? at : f->count, f->count, 0);
+        if (status == DUM_OK && count > 0)
+            status = dumi_fitting_read(f, indices, count, rows);
+        for (int64_t i = 0; i < count && status == DUM_OK; i++)
+            take(g, rows + i * f->cols);
     }
-    return DUM_OK;
+    dumi_free(f->context, rows);
+    return status;
 }
 
 /* A class that no row is taken for gets the ranges of all rows. */
+static void fill_range(gram *g, int64_t empty)
+{
+    const int64_t sums = g->head.sizes[SUMS];
+    double *least = g->least + empty * sums, *most = g->most + empty * sums;
+    for (int64_t c = 0; c < g->head.sizes[LOGITS]; c++)
+        for (int64_t j = 0; j < sums; j++) {
+            least[j] = fmin(least[j], g->least[c * sums + j]);
+            most[j] = fmax(most[j], g->most[c * sums + j]);
+        }
+}
+
 static dum_status find_ranges(const dumi_fitting *f, gram *g)
 {
     const int64_t sums = g->head.sizes[SUMS], classes = g->head.sizes[LOGITS];
-    const size_t bytes = (size_t)sums * sizeof *g->least;
-    int64_t all = -1;
     for (int64_t at = 0; at < classes * sums; at++) {
         g->least[at] = DBL_MAX;
         g->most[at] = -DBL_MAX;
     }
-    DUMI_TRY(find_range(f, g, -1));
-    for (int64_t c = 0; c < classes; c++) {
-        if (g->least[c * sums] < DBL_MAX)
-            continue;
-        if (all < 0)
-            DUMI_TRY(find_range(f, g, c));
-        all = all < 0 ? c : all;
-        memmove(g->least + c * sums, g->least + all * sums, bytes);
-        memmove(g->most + c * sums, g->most + all * sums, bytes);
-    }
+    DUMI_TRY(for_rows(f, g, true, widen));
+    for (int64_t c = 0; c < classes; c++)
+        if (g->least[c * sums] == DBL_MAX)
+            fill_range(g, c);
     return DUM_OK;
 }
 
-static void find_expected(const dumi_fitting *f, gram *g)
+static dum_status find_expected(const dumi_fitting *f, gram *g)
 {
-    for (int64_t s = 0, at = 0; s < g->head.sizes[STAGES]; at += g->parts[s++]) {
-        double sum = 0;
-        int64_t rows = 0;
-        for (int64_t i = 0; i < f->count; i++)
-            if (!makes_range(f, i)) {
-                sum += deviation(g, f->rows + i * f->cols, at, g->parts[s]);
-                rows++;
-            }
-        g->expected[s] = rows > 0 && sum > 0 ? fmin(sum / (double)rows, 1e300) : 1;
-    }
+    const double rows = (double)(f->count / HELD);
+    memset(g->expected, 0, (size_t)g->head.sizes[STAGES] * sizeof *g->expected);
+    DUMI_TRY(for_rows(f, g, false, add_deviations));
+    for (int64_t s = 0; s < g->head.sizes[STAGES]; s++)
+        g->expected[s] = g->expected[s] > 0 ? fmin(g->expected[s] / rows, 1e300) : 1;
+    return DUM_OK;
 }
 
 /* The stages, then the logits. */
@@ -174,12 +187,13 @@ static dum_status fit(dumi_fitting *f, void **state)
     g->parts[0] = sizes[SUMS];
     for (int64_t s = 0; s < sizes[STAGES] && f->part_count > 1; s++)
         g->parts[s] = f->parts[s];
-    const dum_status status = find_ranges(f, g);
+    dum_status status = find_ranges(f, g);
+    if (status == DUM_OK)
+        status = find_expected(f, g);
     if (status != DUM_OK) {
         dumi_state_destroy(g);
         return status;
     }
-    find_expected(f, g);
     return dumi_state_ready(f->values, g, state);
 }
 
@@ -197,6 +211,7 @@ const dumi_scorer_kind dumi_scorer_gram = {
     .name = "gram",
     .params = {"scorer gram", PARAMS, param},
     .outputs = DUMI_OUTPUT(GRAM),
+    .streams = true,
     .fit_rows = fit,
     .layout = &layout,
     .row = score_row,
