@@ -152,11 +152,11 @@ static dum_status find_ranges(const dumi_fitting *f, gram *g)
 
 static dum_status find_expected(const dumi_fitting *f, gram *g)
 {
-    const double rows = (double)(f->count / HELD);
+    const int64_t rows = f->count / HELD;
     memset(g->expected, 0, (size_t)g->head.sizes[PARTS] * sizeof *g->expected);
     DUMI_TRY(for_rows(f, g, false, add_deviations));
     for (int64_t s = 0; s < g->head.sizes[PARTS]; s++)
-        g->expected[s] = g->expected[s] > 0 ? fmin(g->expected[s] / rows, 1e300) : 1;
+        g->expected[s] = g->expected[s] > 0 ? fmin(g->expected[s] / (double)rows, 1e300) : 1;
     return DUM_OK;
 }
 
