@@ -41,6 +41,7 @@ for part in ${*:-gcc clang asan tsan lint python rust}; do
     tsan)
         build tsan gcc g++ -Db_sanitize=thread -Doptimization=2
         run tsan --suite hosts --suite mpi
+        CK_RUN_CASE=encoder run tsan --suite encoder # the cases with threads
         ;;
     lint)
         build clang clang clang++

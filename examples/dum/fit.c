@@ -3,13 +3,16 @@
 #include "encoders.h"
 #include "settings.h"
 
+#include <stdlib.h>
+
 static int fit_and_save(const arguments *args, dum_scorer *scorer, const dum_dataset *data,
-                        const dum_dataset *pairs)
+                        const dum_dataset *pairs, const int32_t *labels)
 {
     progress_state state;
     dum_fit_options options;
     prepare_fit(args, &state, &options);
     options.pairs = pairs;
+    options.labels = labels;
     const dum_status status = dum_scorer_fit(scorer, data, &options);
     if (!end_fit(&state, status))
         return fail_fit(args, args->data, status);
@@ -42,6 +45,7 @@ static int set_encoder(const arguments *args, dum_context *context, dum_scorer *
 static int fit_with(const arguments *args, dum_context *context)
 {
     loaded_data data = {0}, pairs = {0};
+    int32_t *labels = NULL;
     dum_scorer *scorer = NULL;
     int status = TOOL_OK;
     if (dum_scorer_create(context, args->scorer != NULL ? args->scorer : "dum", &scorer) != DUM_OK) {
@@ -61,8 +65,11 @@ static int fit_with(const arguments *args, dum_context *context)
         status = load_data(context, args->data, args, &data);
     if (status == TOOL_OK && args->pairs != NULL)
         status = load_data(context, args->pairs, &unlabelled, &pairs);
+    if (status == TOOL_OK && args->labels != NULL)
+        status = load_classes(args->labels, args, args->data, dum_dataset_rows(data.dataset), &labels);
     if (status == TOOL_OK)
-        status = fit_and_save(args, scorer, data.dataset, pairs.dataset);
+        status = fit_and_save(args, scorer, data.dataset, pairs.dataset, labels);
+    free(labels);
     free_data(&data);
     free_data(&pairs);
     dum_scorer_destroy(scorer);
@@ -76,7 +83,8 @@ int command_fit(int argc, char **argv)
         "--seed",      "--threads",      "--backend",    "--max-seconds",
         "--pairs",     "--holdout",      "--quiet",      "--header",
         "--no-header", "--label-column", "--checkpoint", "--checkpoint-epochs",
-        "--resume",    "--encoder",      "--output",     NULL};
+        "--resume",    "--encoder",      "--output",     "--labels",
+        NULL};
     arguments args;
     int status = parse_arguments(argc, argv, accepted, 0, &args);
     if (status == TOOL_OK && (args.resume || args.checkpoint_epochs > 0))

@@ -19,7 +19,7 @@ static const command commands[] = {
      "--data X.npy|X.csv --model m.dum [--scorer dum] [--set name=value]... [--seed N]\n"
      "               [--threads N] [--backend NAME] [--holdout SHARE] [--pairs P.npy] [--max-seconds S]\n"
      "               [--checkpoint C.dum [--checkpoint-epochs N] [--resume]]\n"
-     "               [--encoder e.dum [--output NAME]]"},
+     "               [--encoder e.dum [--output NAME]] [--labels y.npy]"},
     {"score", command_score,
      "--model m.dum --data X [--out s.npy|s.csv|-] [--pvalue] [--false-alarm-rate R]\n"
      "               [--threads N] [--backend NAME]"},
@@ -78,9 +78,11 @@ static const char notes[] =
     "encoder: images (N x H x W, or N x H x W x C) train a resnet of their size, tables an mlp. --set: the "
     "names "
     "are in\n"
-    "dum encoders. --labels: for --set objective=supervised. --encoder, embed, evaluate: an encoder's file, or "
-    "that of a\n"
-    "scorer that stands on one. --output: what it returns. --neighbours: 200.\n"
+    "dum encoders. --labels: for --set objective=supervised; of fit: for --scorer mds or flow. --encoder, "
+    "embed,\n"
+    "evaluate: an encoder's file, or that of a scorer that stands on one. --output: what it returns. "
+    "--neighbours:\n"
+    "200.\n"
     "certainty: m.dum stands on an encoder; sheets and a page of the images that it is most and least certain "
     "of, of each\n"
     "class, and of N random views of image I. FOLDER is new or empty.\n"

@@ -73,7 +73,8 @@ enum {
     DUMI_OUT_STAGES,
     DUMI_OUT_GRAM,
     DUMI_OUT_ODIN,
-    DUMI_OUT_ROTATION
+    DUMI_OUT_ROTATION,
+    DUMI_OUT_GRAM_ALL
 };
 enum { DUMI_SIMCLR, DUMI_MOCO, DUMI_INSTANCE, DUMI_LOCAL_AGGREGATION, DUMI_INFOMAX, DUMI_SUPERVISED };
 
@@ -111,7 +112,7 @@ dum_status dumi_encoder_view(dum_encoder *encoder, dum_encoder **out);
 const char *dumi_encoder_kind_name(dumi_encoder_kind kind);
 /* Whether embeddings can be had; STATE where it is not fitted. */
 dum_status dumi_encoder_check(const dum_encoder *encoder);
-enum { DUMI_MOST_PARTS = DUMI_MOST_STAGES + 1 };
+enum { DUMI_MOST_PARTS = 2 * DUMI_MAX_UNITS + 1 };
 
 /* What a row of embed's output consists of. */
 typedef struct {

@@ -34,6 +34,7 @@ static int32_t last_of(const dumi_network *n, int32_t output)
     case DUMI_OUT_STAGES:
         return n->stages > 0 ? n->features : -1;
     case DUMI_OUT_GRAM:
+    case DUMI_OUT_GRAM_ALL:
         return n->stages > 0 ? n->logits : -1;
     case DUMI_OUT_ROTATION:
         return n->logits >= 0 ? n->rotation : -1;
@@ -48,6 +49,24 @@ static void add_part(dumi_output *o, int64_t cols)
     o->cols += (int32_t)cols;
 }
 
+static bool is_gram(int32_t output)
+{
+    return output == DUMI_OUT_GRAM || output == DUMI_OUT_GRAM_ALL;
+}
+
+/* How many parts of the output are Gram matrices of this tensor; of two the first is of the tensor before residual and
+ * ReLU. Unit i makes tensor i + 1. */
+static int32_t grams_of(const dumi_network *n, int32_t output, int32_t tensor)
+{
+    const dumi_unit *u = &n->unit[tensor - 1];
+    if (output == DUMI_OUT_GRAM_ALL)
+        return tensor > n->map || u->kind != DUMI_UNIT_CONV ? 0 : u->relu || u->add >= 0 ? 2 : 1;
+    for (int32_t i = 0; i < n->stages; i++)
+        if (tensor == n->stage[i])
+            return 1;
+    return 0;
+}
+
 dum_status dumi_encoder_output(const dum_encoder *encoder, dumi_output *out)
 {
     const dumi_network *n = &encoder->model->network;
@@ -55,16 +74,18 @@ dum_status dumi_encoder_output(const dum_encoder *encoder, dumi_output *out)
     *out = (dumi_output){.kind = output, .last = last_of(n, output)};
     if (out->last < 0)
         return refuse(output);
-    const int32_t stages = output == DUMI_OUT_STAGES || output == DUMI_OUT_GRAM ? n->stages : 0;
-    for (int32_t i = 0; i < stages; i++)
-        add_part(out, (output == DUMI_OUT_GRAM ? POWERS : 1) * (int64_t)n->tensor[n->stage[i]].cols);
+    for (int32_t i = 0; i < n->stages && output == DUMI_OUT_STAGES; i++)
+        add_part(out, n->tensor[n->stage[i]].cols);
+    for (int32_t t = 1; t <= n->map && is_gram(output); t++)
+        for (int32_t i = 0; i < grams_of(n, output, t); i++)
+            add_part(out, POWERS * (int64_t)n->tensor[t].cols);
     if (output == DUMI_OUT_JOINT)
         add_part(out, (int64_t)dumi_network_size(n, n->features));
     if (output == DUMI_OUT_ROTATION)
         add_part(out, (int64_t)QUARTERS * QUARTERS);
-    if (output == DUMI_OUT_JOINT || output == DUMI_OUT_ROTATION || output == DUMI_OUT_GRAM)
+    if (output == DUMI_OUT_JOINT || output == DUMI_OUT_ROTATION || is_gram(output))
         add_part(out, (int64_t)dumi_network_size(n, n->logits));
-    else if (stages == 0)
+    else if (output != DUMI_OUT_STAGES)
         add_part(out, (int64_t)dumi_network_size(n, out->last));
     return DUM_OK;
 }
@@ -149,41 +170,51 @@ static dum_status put_stages(tile *t)
     return put_tensor(t, n->features);
 }
 
+static void upload(const tile *t, const float *rows)
+{
+    const dumi_encoder_model *m = t->encoder->model;
+    const dumi_inference *inference = &t->e->inference;
+    m->context->backend->upload(inference->stream, dumi_inference_value(inference, 0), rows,
+                                (size_t)t->count * (size_t)m->cols);
+}
+
 /* ---- Gram matrices (Sastry & Oore 2020, section 3) ----------------------------------------- */
 
 /* For powers p = 1 .. 10: the p-th root of the sums of the rows of F^p F^p', F^p being the map (columns x pixels) with
- * each value to the p-th power, as the authors' programs sum them. Values are taken relative to the largest, so that
- * none overflows. */
-static void gram_of(int32_t pixels, int32_t cols, const float *map, double *power, float *out)
+ * each value to the p-th power, as the authors' programs sum them; a negative sum's root is that of its size, with its
+ * sign. Values are taken relative to the largest, so that none overflows. */
+static void gram_of(int32_t pixels, int32_t cols, const float *map, double *scratch, float *out)
 {
     const int64_t size = (int64_t)pixels * cols;
-    double most = 0;
+    double *share = scratch, *power = share + size, *sums = power + size, most = 0;
     for (int64_t i = 0; i < size; i++)
-        most = (double)map[i] > most ? (double)map[i] : most;
-    for (int64_t i = 0; i < size; i++)
+        most = fabs((double)map[i]) > most ? fabs((double)map[i]) : most;
+    for (int64_t i = 0; i < size; i++) {
+        share[i] = most > 0 ? (double)map[i] / most : 0;
         power[i] = 1;
+    }
     for (int32_t p = 1; p <= POWERS; p++) {
-        double *sums = power + size;
         memset(sums, 0, (size_t)cols * sizeof *sums);
         for (int32_t x = 0; x < pixels; x++) {
             double *row = power + (int64_t)x * cols, all = 0;
             for (int32_t c = 0; c < cols; c++) {
-                row[c] = most > 0 ? row[c] * ((double)map[(int64_t)x * cols + c] / most) : 0;
+                row[c] *= share[(int64_t)x * cols + c];
                 all += row[c];
             }
             for (int32_t c = 0; c < cols; c++)
                 sums[c] += row[c] * all;
         }
         for (int32_t c = 0; c < cols; c++)
-            out[(p - 1) * cols + c] = (float)fmin(pow(sums[c], 1.0 / p) * most * most, 1e30);
+            out[(p - 1) * cols + c] =
+                (float)copysign(fmin(pow(fabs(sums[c]), 1.0 / p) * most * most, 1e30), sums[c]);
     }
 }
 
 static size_t gram_scratch(const dumi_network *n)
 {
     size_t most = 0;
-    for (int32_t i = 0; i < n->stages; i++) {
-        const size_t size = dumi_network_size(n, n->stage[i]) + (size_t)n->tensor[n->stage[i]].cols;
+    for (int32_t t = 1; t <= n->map; t++) {
+        const size_t size = 2 * dumi_network_size(n, t) + (size_t)n->tensor[t].cols;
         most = size > most ? size : most;
     }
     return most;
@@ -192,19 +223,30 @@ static size_t gram_scratch(const dumi_network *n)
 static void gram_task(void *argument, int64_t image, int32_t worker)
 {
     const tile *t = argument;
-    double *power = t->e->powers + (size_t)worker * gram_scratch(&t->encoder->model->network);
-    gram_of(t->pixels, t->cols, t->e->map + image * t->pixels * t->cols, power,
+    double *scratch = t->e->powers + (size_t)worker * gram_scratch(&t->encoder->model->network);
+    gram_of(t->pixels, t->cols, t->e->map + image * t->pixels * t->cols, scratch,
             t->out + image * t->output->cols + t->at);
 }
 
+/* Maps are taken as they are made: later ones are put in their places. */
 static dum_status put_gram(tile *t)
 {
     const dumi_network *n = &t->encoder->model->network;
+    const dumi_packed_network *packed = t->encoder->model->packed;
     dum_context *context = t->encoder->context;
     if (t->e->powers == NULL)
         DUMI_TRY(DUMI_NEW(context, t->e->powers, (size_t)context->threads * gram_scratch(n)));
-    for (int32_t i = 0; i < n->stages; i++)
-        DUMI_TRY(put_map(t, n->stage[i], 4 * POWERS, gram_task));
+    upload(t, t->e->host);
+    for (int32_t tensor = 1; tensor <= n->logits; tensor++) {
+        const int32_t grams = grams_of(n, t->output->kind, tensor);
+        if (grams == 2) {
+            dumi_inference_run_bare(packed, &t->e->inference, t->count, tensor);
+            DUMI_TRY(put_map(t, tensor, 4 * POWERS, gram_task));
+        }
+        dumi_inference_run(packed, &t->e->inference, t->count, tensor - 1, tensor);
+        if (grams > 0)
+            DUMI_TRY(put_map(t, tensor, 4 * POWERS, gram_task));
+    }
     return put_tensor(t, n->logits);
 }
 
@@ -212,11 +254,8 @@ static dum_status put_gram(tile *t)
 
 static void run(const tile *t, const float *rows)
 {
-    const dumi_encoder_model *m = t->encoder->model;
-    const dumi_inference *inference = &t->e->inference;
-    m->context->backend->upload(inference->stream, dumi_inference_value(inference, 0), rows,
-                                (size_t)t->count * (size_t)m->cols);
-    dumi_inference_run(m->packed, inference, t->count, t->output->last);
+    upload(t, rows);
+    dumi_inference_run(t->encoder->model->packed, &t->e->inference, t->count, 0, t->output->last);
 }
 
 /* Logits of the four turned copies of an image, each of four; then those of the classes of the upright one. */
@@ -270,11 +309,11 @@ dum_status dumi_embedding_make(const dum_encoder *encoder, const dumi_output *ou
         return put_turns(&t);
     if (output->kind == DUMI_OUT_ODIN)
         DUMI_TRY(dumi_perturb(encoder, e, count));
+    if (is_gram(output->kind))
+        return put_gram(&t);
     run(&t, e->host);
     if (output->kind == DUMI_OUT_STAGES)
         return put_stages(&t);
-    if (output->kind == DUMI_OUT_GRAM)
-        return put_gram(&t);
     if (output->kind != DUMI_OUT_JOINT)
         return put_single(&t);
     DUMI_TRY(put_tensor(&t, n->features));

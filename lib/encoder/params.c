@@ -25,12 +25,14 @@ const dumi_param dumi_encoder_params[DUMI_ENCODER_PARAMS] = {
     [DUMI_E_OUTPUT] =
         {"output", DUMI_OUT_FEATURES, 0, 0,
          TEXTS("features", "map", "projection", "logits", "uncertainty", "joint", "stages", "gram", "odin",
-               "rotation"),
-         "features|map|projection|logits|uncertainty|joint|stages|gram|odin|rotation", false,
+               "rotation", "gram-all"),
+         "features|map|projection|logits|uncertainty|joint|stages|gram|odin|rotation|gram-all", false,
          "what embed returns; map: before pooling; uncertainty: -log of the temperature's "
          "inverse; joint: features, then logits; stages: the means of the map of each stage; gram: "
-         "sums of Gram matrices of those maps, then logits; odin: logits of a perturbed input; "
-         "rotation: what four turned copies look like, then logits; can be set after fit"},
+         "sums of Gram matrices of those maps, then logits; gram-all: of the map after each convolution, and "
+         "before residual and ReLU; "
+         "odin: logits of a perturbed input; rotation: what four turned copies look like, then logits; can be "
+         "set after fit"},
     [DUMI_E_PERTURBATION] = {"perturbation",
                              NUMBER(0.0014, 0, 1, false,
                                     "output odin: step of the input; images: of 255, mlp: of a deviation")},

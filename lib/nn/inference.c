@@ -185,7 +185,7 @@ float *dumi_inference_value(const dumi_inference *inference, int32_t tensor)
 }
 
 static void run_unit(const dumi_packed_network *p, const dumi_inference *inference, int32_t index,
-                     int32_t images)
+                     int32_t images, bool bare)
 {
     const dumi_backend *backend = p->context->backend;
     const dumi_unit *u = &p->network.unit[index];
@@ -197,8 +197,8 @@ static void run_unit(const dumi_packed_network *p, const dumi_inference *inferen
         const dumi_conv conv = {.shape = shape,
                                 .packed = p->packed[index],
                                 .bias = p->bias + u->beta,
-                                .add = u->add >= 0 ? dumi_inference_value(inference, u->add) : NULL,
-                                .relu = u->relu};
+                                .add = u->add >= 0 && !bare ? dumi_inference_value(inference, u->add) : NULL,
+                                .relu = u->relu && !bare};
         backend->conv(inference->stream, &conv, input, output);
     } else if (u->kind == DUMI_UNIT_LINEAR) {
         backend->gemm(inference->stream, &(dumi_gemm){.m = images,
@@ -220,8 +220,14 @@ static void run_unit(const dumi_packed_network *p, const dumi_inference *inferen
 }
 
 void dumi_inference_run(const dumi_packed_network *p, const dumi_inference *inference, int32_t images,
-                        int32_t output)
+                        int32_t from, int32_t output)
 {
-    for (int32_t i = 0; i < output; i++)
-        run_unit(p, inference, i, images);
+    for (int32_t i = from; i < output; i++)
+        run_unit(p, inference, i, images, false);
+}
+
+void dumi_inference_run_bare(const dumi_packed_network *p, const dumi_inference *inference, int32_t images,
+                             int32_t tensor)
+{
+    run_unit(p, inference, tensor - 1, images, true);
 }

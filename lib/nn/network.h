@@ -137,8 +137,12 @@ dum_status dumi_inference_create(const dumi_packed_network *packed, int32_t thre
 void dumi_inference_destroy(dum_context *context, dumi_inference *inference);
 /* The caller puts its rows into the input, and finds the output there, and what losses are made of before it. */
 float *dumi_inference_value(const dumi_inference *inference, int32_t tensor);
+/* Makes the tensors after `from`, which is there, up to `output`. */
 void dumi_inference_run(const dumi_packed_network *packed, const dumi_inference *inference, int32_t images,
-                        int32_t output);
+                        int32_t from, int32_t output);
+/* A tensor that a convolution makes, as it is before what is added and ReLU. */
+void dumi_inference_run_bare(const dumi_packed_network *packed, const dumi_inference *inference, int32_t images,
+                             int32_t tensor);
 
 /* ---- Steps -------------------------------------------------------------------------------- */
 

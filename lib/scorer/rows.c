@@ -46,12 +46,20 @@ static dum_status check_options(const dum_fit_options *o)
     return DUM_OK;
 }
 
+dum_status dumi_fitting_read(const dumi_fitting *f, const int64_t *indices, int64_t count, float *out)
+{
+    DUMI_TRY(dumi_dataset_gather(f->data, indices, count, out));
+    for (int64_t i = 0; i < count; i++)
+        DUMI_TRY(dumi_rows_check_row(out + i * f->data->cols, f->data->cols, indices[i]));
+    return DUM_OK;
+}
+
 /* All rows of a dataset, contiguous; out NULL: only looks at them. */
-static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, float **out)
+static dum_status read_rows(const dumi_fitting *f, float **out)
 {
     enum { READ_ROWS = 256, ASK_ROWS = 64 * READ_ROWS };
     dum_context *context = f->context;
-    DUMI_TRY(check_options(f->options));
+    const dum_dataset *data = f->data;
     const int64_t kept = out != NULL || data->rows < READ_ROWS ? data->rows : READ_ROWS;
     float *rows;
     DUMI_TRY(DUMI_NEW_ROWS(context, rows, kept, data->cols));
@@ -64,9 +72,7 @@ static dum_status read_rows(const dumi_fitting *f, const dum_dataset *data, floa
         float *to = rows + (out != NULL ? first * data->cols : 0);
         for (int64_t i = 0; i < count; i++)
             indices[i] = first + i;
-        DUMI_GO(dumi_dataset_gather(data, indices, count, to));
-        for (int64_t i = 0; i < count; i++)
-            DUMI_GO(dumi_rows_check_row(to + i * data->cols, data->cols, first + i));
+        DUMI_GO(dumi_fitting_read(f, indices, count, to));
     }
 done:
     if (status == DUM_OK && out != NULL)
@@ -80,7 +86,9 @@ dum_status dumi_rows_check(dum_context *context, const dum_dataset *data, const 
                            dumi_fitting *out)
 {
     *out = dumi_fitting_begin(context, options);
-    return read_rows(out, data, NULL);
+    out->data = data;
+    DUMI_TRY(check_options(options));
+    return read_rows(out, NULL);
 }
 
 #define SCALING_PARAM(preset)                                                                                  \
@@ -196,6 +204,7 @@ dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, con
     dumi_fitting f = {.context = context,
                       .values = values,
                       .options = options,
+                      .data = data,
                       .count = data->rows,
                       .cols = data->cols,
                       .labels = options->labels,
@@ -206,7 +215,9 @@ dum_status dumi_rows_fit(const dumi_scorer_kind *kind, dum_context *context, con
         memcpy(f.parts, output->parts, sizeof f.parts);
     }
     clock_gettime(CLOCK_MONOTONIC, &f.begin);
-    DUMI_TRY(read_rows(&f, data, &f.rows));
+    DUMI_TRY(check_options(options));
+    if (!kind->streams)
+        DUMI_TRY(read_rows(&f, &f.rows));
     dum_status status = DUM_OK;
     if (kind->scales && values[DUMI_SCORER_SCALING] != SCALING_NONE) {
         DUMI_GO(DUMI_NEW(context, *scaling, 2 * (size_t)f.cols));

@@ -33,6 +33,8 @@ void dumi_rows_variances(const dumi_fitting *f, const double *mean, double *vari
 void dumi_rows_scale(const dumi_scorer_kind *kind, const double *values, const float *scaling, int64_t rows,
                      int32_t cols, const float *from, int64_t row_stride, float *to);
 
+/* Rows by index, of a kind that streams; all finite. */
+dum_status dumi_fitting_read(const dumi_fitting *f, const int64_t *indices, int64_t count, float *out);
 /* Now; rows and all that is made of them are left out. */
 dumi_fitting dumi_fitting_begin(dum_context *context, const dum_fit_options *options);
 double dumi_fitting_seconds(const dumi_fitting *f);

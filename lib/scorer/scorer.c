@@ -367,7 +367,28 @@ static dum_status embed_all(const dum_scorer *scorer, const dum_dataset *data, c
     return dum_dataset_from_memory(scorer->context, *rows, data->rows, cols, 0, out);
 }
 
-/* On the embeddings of all rows, which are made once and held in memory meanwhile. */
+typedef struct {
+    const dum_encoder *encoder;
+    const dum_dataset *data;
+} source;
+
+/* Embeddings of rows, made when they are asked for. */
+static dum_status gather_embeddings(const dum_dataset *view, const int64_t *indices, int64_t count, float *out)
+{
+    const source *s = view->user;
+    const int32_t cols = s->data->cols;
+    float *rows;
+    DUMI_TRY(DUMI_NEW_ROWS(view->context, rows, count, cols));
+    dum_status status = dumi_dataset_gather(s->data, indices, count, rows);
+    for (int64_t i = 0; i < count && status == DUM_OK && s->encoder->model != NULL; i++)
+        status = dumi_encoder_check_row(s->encoder->model, indices[i], rows + i * cols);
+    if (status == DUM_OK)
+        status = dum_encoder_embed(s->encoder, rows, count, cols, 0, out);
+    dumi_free(view->context, rows);
+    return status;
+}
+
+/* On the embeddings of all rows, which are made once and held in memory meanwhile, but for a kind that streams. */
 static dum_status fit_embedded(dum_scorer *made, const dum_scorer *old, const dum_dataset *data,
                                const dum_fit_options *options)
 {
@@ -375,11 +396,16 @@ static dum_status fit_embedded(dum_scorer *made, const dum_scorer *old, const du
     dum_dataset *embedded = NULL, *pairs = NULL;
     dum_fit_options own = *options;
     dum_encoder *encoder = made->encoder;
+    const source made_anew = {encoder, data};
+    dum_dataset view = {
+        .context = data->context, .rows = data->rows, .gather = gather_embeddings, .user = &made_anew};
     const dumi_fitting f = dumi_fitting_begin(made->context, options);
     dumi_output output;
     dum_status status;
     DUMI_GO(check_output(made, &output));
-    DUMI_GO(embed_all(made, data, &f, &rows, &embedded));
+    DUMI_GO(dumi_encoder_measure(encoder, "the data have", data->cols, &view.cols));
+    if (!made->kind->streams)
+        DUMI_GO(embed_all(made, data, &f, &rows, &embedded));
     if (options->pairs != NULL) {
         DUMI_GO(embed_all(made, options->pairs, &f, &pair_rows, &pairs));
         own.pairs = pairs;
@@ -387,7 +413,7 @@ static dum_status fit_embedded(dum_scorer *made, const dum_scorer *old, const du
     if (options->max_seconds > 0) /* what is left of them */
         own.max_seconds = fmax(options->max_seconds - dumi_fitting_seconds(&f), 1e-9);
     made->encoder = NULL;
-    status = fit_new(made, old, embedded, output.count > 0 ? &output : NULL, &own);
+    status = fit_new(made, old, embedded != NULL ? embedded : &view, output.count > 0 ? &output : NULL, &own);
     made->encoder = encoder;
     made->cols = data->cols;
     if (made->state != NULL && data->names != NULL && (status == DUM_OK || status == DUM_CANCELLED)) {

@@ -12,13 +12,15 @@
 
 #include <time.h>
 
-/* What a kind that holds its training rows in memory is fitted on. */
+/* What a kind that works on plain rows is fitted on. */
 typedef struct {
     dum_context *context;
     const double *values;
     const dum_fit_options *options;
     struct timespec begin;
-    float *rows; /* contiguous, all finite; a kind that keeps them sets this to NULL */
+    const dum_dataset *data;
+    float
+        *rows; /* all of them, contiguous, finite; a kind that keeps them sets this to NULL; NULL: it streams */
     int64_t count;
     int32_t cols;
     const int32_t *labels; /* one a row, 0 or more; NULL: none were given */
@@ -46,7 +48,9 @@ typedef struct dumi_scorer_kind {
     /* What setting option `index` does beyond storing the value; may be NULL. */
     void (*changed)(double *values, int32_t index);
 
-    /* A fitted state from all rows in memory. */
+    /* A fitted state from all rows in memory; or, where it streams, from those that it asks for with
+     * dumi_fitting_read: of an encoder's, each is then made anew. */
+    bool streams;
     dum_status (*fit_rows)(dumi_fitting *f, void **state);
     /* Or, where fit_rows is NULL, from data; `old` is the state before, or NULL. With DUM_CANCELLED there may
      * be a state too. */

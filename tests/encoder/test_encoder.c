@@ -809,7 +809,12 @@ int main(void)
     tcase_add_test(cases, far_rows);
     tcase_add_test(cases, shifted_columns);
     tcase_add_loop_test(cases, too_many_rows_for_a_bank, 0, 2);
-    tcase_add_loop_test(cases, allocations_fail, 0, OBJECTIVES);
     suite_add_tcase(suite, cases);
+    /* One thread, and most of the time: left out under TSan. */
+    TCase *allocations = tcase_create("allocations");
+    tcase_set_timeout(allocations, 600);
+    tcase_add_unchecked_fixture(allocations, setup, NULL);
+    tcase_add_loop_test(allocations, allocations_fail, 0, OBJECTIVES);
+    suite_add_tcase(suite, allocations);
     return run_suite(suite);
 }

@@ -252,7 +252,7 @@ START_TEST(inference_is_the_training_pass)
         ck_assert_int_eq(dumi_inference_create(packed, 2, 6, &inference), DUM_OK);
         memcpy(dumi_inference_value(&inference, 0), b.run.values[0],
                6 * dumi_network_size(&b.network, 0) * sizeof(float));
-        dumi_inference_run(packed, &inference, 6, outputs[i]);
+        dumi_inference_run(packed, &inference, 6, 0, outputs[i]);
         const float *ours = dumi_inference_value(&inference, outputs[i]), *expected = b.run.values[outputs[i]];
         for (size_t k = 0; k < 6 * dumi_network_size(&b.network, outputs[i]); k++)
             ck_assert_double_le(fabs((double)ours[k] - (double)expected[k]),

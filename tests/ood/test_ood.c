@@ -3,6 +3,7 @@
 #include "../harness.h"
 #include "../reference/ood_reference.h"
 #include "core/core.h"
+#include "encoder/encoder.h"
 
 #include <stdio.h>
 
@@ -130,8 +131,9 @@ END_TEST
 
 /* ---- Outputs of encoders ------------------------------------------------------------------- */
 
-static const char *const outputs[] = {"features", "logits", "joint", "stages", "gram", "odin", "rotation"};
-enum { OUTPUTS = sizeof outputs / sizeof outputs[0], MOST_COLS = 320 };
+static const char *const outputs[] = {"features", "logits", "joint",    "stages",
+                                      "gram",     "odin",   "rotation", "gram-all"};
+enum { OUTPUTS = sizeof outputs / sizeof outputs[0], MOST_COLS = 1448 };
 
 static float *embed_all(dum_encoder *encoder, const char *output, int32_t *cols)
 {
@@ -200,9 +202,25 @@ START_TEST(turned_copies)
 }
 END_TEST
 
+enum { POWERS = 10 };
+
+/* As the authors define it. */
+static void check_gram(const float *gram, const float *map, int pixels, int cols)
+{
+    for (int p = 1; p <= POWERS; p++)
+        for (int a = 0; a < cols; a++) {
+            double sum = 0; /* over a row of the Gram matrix */
+            for (int b = 0; b < cols; b++)
+                for (int x = 0; x < pixels; x++)
+                    sum += pow((double)map[x * cols + a], p) * pow((double)map[x * cols + b], p);
+            const double expected = copysign(pow(fabs(sum), 1.0 / p), sum);
+            ck_assert_double_eq_tol((double)gram[(p - 1) * cols + a], expected, 1e-5 * fabs(expected) + 1e-30);
+        }
+}
+
 START_TEST(gram_matrices)
 {
-    enum { PIXELS = 4, MAP = 16, POWERS = 10 };
+    enum { PIXELS = 4, MAP = 16 };
     make_images();
     dum_context *context = open_context(2, NULL);
     dum_encoder *encoder = make_encoder(context, "supervised", false);
@@ -211,19 +229,57 @@ START_TEST(gram_matrices)
     ck_assert_int_eq(cols, POWERS * (4 + 8 + 16) + CLASSES);
     ck_assert_int_eq(size, PIXELS * MAP);
     for (int i = 0; i < IMAGES; i++)
-        for (int p = 1; p <= POWERS; p++)
-            for (int a = 0; a < MAP; a++) {
-                double sum = 0; /* over a row of the Gram matrix */
-                for (int b = 0; b < MAP; b++)
-                    for (int x = 0; x < PIXELS; x++)
-                        sum += pow((double)map[i * size + x * MAP + a], p) *
-                               pow((double)map[i * size + x * MAP + b], p);
-                const double expected = pow(sum, 1.0 / p);
-                ck_assert_double_eq_tol((double)gram[i * cols + POWERS * 12 + (p - 1) * MAP + a], expected,
-                                        1e-5 * expected + 1e-30);
-            }
+        check_gram(gram + (ptrdiff_t)i * cols + (ptrdiff_t)POWERS * 12, map + (ptrdiff_t)i * size, PIXELS, MAP);
     free(gram);
     free(map);
+    dum_encoder_destroy(encoder);
+    dum_context_destroy(context);
+}
+END_TEST
+
+/* Of the map of each convolution, without and with residual and ReLU, which those of two shortcuts lack: 6 of 4 columns,
+ * 5 of 8, 5 of 16. The last of each is that of the stage. */
+START_TEST(gram_matrices_of_all)
+{
+    static const int32_t wide[] = {4, 8, 16}, parts[] = {6, 5, 5};
+    make_images();
+    dum_context *context = open_context(2, NULL);
+    dum_encoder *encoder = make_encoder(context, "supervised", false);
+    int32_t cols, all_cols;
+    float *gram = embed_all(encoder, "gram", &cols), *all = embed_all(encoder, "gram-all", &all_cols);
+    ck_assert_int_eq(all_cols, POWERS * (6 * 4 + 5 * 8 + 5 * 16) + CLASSES);
+    for (int i = 0; i < IMAGES; i++) {
+        const float *of_stages = gram + (ptrdiff_t)i * cols, *of_all = all + (ptrdiff_t)i * all_cols;
+        for (int s = 0; s < 3; s++) {
+            const ptrdiff_t part = (ptrdiff_t)POWERS * wide[s];
+            of_all += parts[s] * part;
+            ck_assert_mem_eq(of_all - part, of_stages, (size_t)part * sizeof *of_all);
+            of_stages += part;
+        }
+        ck_assert_mem_eq(of_all, of_stages, CLASSES * sizeof *of_all);
+    }
+    const dumi_encoder_model *m = encoder->model;
+    dumi_inference inference;
+    ck_ok(dumi_inference_create(m->packed, 1, 1, &inference));
+    dumi_encoder_scale(m, images, dumi_inference_value(&inference, 0));
+    const float *part = all;
+    for (int32_t tensor = 1; tensor <= m->network.map; tensor++) {
+        const dumi_tensor_shape *shape = &m->network.tensor[tensor];
+        const int pixels = shape->height * shape->width;
+        const float *map = dumi_inference_value(&inference, tensor);
+        dumi_inference_run_bare(m->packed, &inference, 1, tensor);
+        check_gram(part, map, pixels, shape->cols);
+        part += POWERS * shape->cols;
+        dumi_inference_run(m->packed, &inference, 1, tensor - 1, tensor);
+        if (!m->network.unit[tensor - 1].relu)
+            continue;
+        check_gram(part, map, pixels, shape->cols);
+        part += POWERS * shape->cols;
+    }
+    ck_assert_ptr_eq(part, all + all_cols - CLASSES);
+    dumi_inference_destroy(context, &inference);
+    free(gram);
+    free(all);
     dum_encoder_destroy(encoder);
     dum_context_destroy(context);
 }
@@ -317,7 +373,7 @@ START_TEST(outputs_of_layers)
         raised +=
             largest_softmax(odin + (ptrdiff_t)i * CLASSES) > largest_softmax(logits + (ptrdiff_t)i * CLASSES);
     ck_assert_int_ge(raised, IMAGES - 3);
-    static const char *const lacking[] = {"stages", "gram", "rotation", "map"};
+    static const char *const lacking[] = {"stages", "gram", "rotation", "map", "gram-all"};
     for (size_t i = 0; i < sizeof lacking / sizeof lacking[0]; i++) {
         ck_ok(dum_encoder_set_text(encoder, "output", lacking[i]));
         ck_fails(dum_encoder_embed(encoder, images, 1, WIDE, 0, odin), DUM_ERR_UNSUPPORTED, lacking[i]);
@@ -468,7 +524,8 @@ static const struct {
              {"mds", "features", "unit", 0, true},  {"vim", "joint", NULL, 0, true},
              {"gram", "gram", NULL, 0, true},       {"flow", "stages", "none", 0, true},
              {"flow", "features", "unit", 0, true}, {"mahalanobis", "features", "unit", 0, true},
-             {"knn", "features", "unit", 0, true},  {"rotation", "rotation", NULL, 0, false}};
+             {"knn", "features", "unit", 0, true},  {"rotation", "rotation", NULL, 0, false},
+             {"gram", "gram-all", NULL, 0, true}};
 enum { PAIRS = sizeof pairs / sizeof pairs[0] };
 
 static dum_scorer *fit_pair(dum_context *context, int pair, dum_encoder *encoder, double holdout)
@@ -608,7 +665,7 @@ START_TEST(bad_input)
     ck_fails(try_fit(context, "rotation", supervised, NULL), DUM_ERR_ARGUMENT, "stands on rotation");
     ck_fails(try_fit(context, "vim", NULL, NULL), DUM_ERR_ARGUMENT, "option classes is 0");
     ck_fails(try_fit(context, "gram", NULL, NULL), DUM_ERR_ARGUMENT, "option classes is 0");
-    static const char *const lacking[] = {"logits", "joint", "gram", "odin", "rotation"};
+    static const char *const lacking[] = {"logits", "joint", "gram", "odin", "rotation", "gram-all"};
     for (size_t i = 0; i < sizeof lacking / sizeof lacking[0]; i++) {
         ck_ok(dum_encoder_set_text(simclr, "output", lacking[i]));
         ck_fails(try_fit(context, "knn", simclr, NULL), DUM_ERR_UNSUPPORTED, lacking[i]);
@@ -660,6 +717,7 @@ int main(void)
     tcase_add_test(cases, joined_outputs);
     tcase_add_test(cases, turned_copies);
     tcase_add_test(cases, gram_matrices);
+    tcase_add_test(cases, gram_matrices_of_all);
     tcase_add_test(cases, perturbation);
     tcase_add_test(cases, outputs_of_layers);
     tcase_add_loop_test(cases, same_bits_of_outputs, 0, OUTPUTS);

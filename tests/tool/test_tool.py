@@ -840,6 +840,12 @@ def test_encoder(scratch):
     run("report", "--data", images, "--model", model, "--out", scratch / "r.html")
     assert "stands on an encoder" in Page(scratch / "r.html").text
     run("explain", "--data", images, "--model", model, code=1, message="stands on an encoder")
+    classes = ("fit", "--quiet", "--data", images, "--model", model, "--encoder", encoder, "--scorer")
+    run(*classes, "mds", "--labels", labels)
+    run("score", "--data", other, "--model", model, "--out", scratch / "s.npy")
+    run(*classes, "mds", code=1, message="scorer mds needs the class of each row")
+    run(*classes, "knn", "--labels", labels, code=1, message="scorer knn takes none")
+    run(*classes, "mds", "--labels", labels_2, code=1, message="has 32 labels")
 
     # at fault
     wrong = make_images(scratch / "w.npy", 20, (12, 8))

@@ -377,7 +377,7 @@ def test_scorers_of_classes(images):
     [
         ("ClassMahalanobis", "mds", "features"),
         ("Energy", "energy", "logits"),
-        ("GramMatrices", "gram", "gram"),
+        ("GramMatrices", "gram", "gram-all"),
         ("MaxSoftmax", "msp", "logits"),
         ("ResidualFlow", "flow", "features"),
         ("RotationPrediction", "rotation", "rotation"),

@@ -48,7 +48,7 @@ NAMES = {
 # Kinds that read certain outputs of an encoder (docs/ood.md): which, the usual one first.
 OUTPUTS = {
     "energy": ("logits", "odin"),
-    "gram": ("gram",),
+    "gram": ("gram-all", "gram"),
     "msp": ("logits", "odin"),
     "rotation": ("rotation",),
     "uncertainty": ("uncertainty",),
@@ -101,7 +101,10 @@ def argument(param: dum.Param) -> str:
     line = f"        {param.name}: {hint(param)} = {repr_(param.default)},"
     if len(line) <= 120:
         return line
-    return line.replace("Literal[", "Literal[\n            ").replace("] =", "\n        ] =")
+    choices = hint(param)[len("Literal[") : -1]
+    if len(choices) > 108:
+        choices = choices.replace(", ", ",\n            ") + ","
+    return f"        {param.name}: Literal[\n            {choices}\n        ] = {repr_(param.default)},"
 
 
 def class_of(kind: str) -> str:

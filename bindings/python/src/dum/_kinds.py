@@ -66,11 +66,11 @@ class Encoder(EncoderBase):
         mlp: columns of the features
     projection : 1 to 65536; default 128
         columns of the projection
-    output : "features", "map", "projection", "logits", "uncertainty", "joint", "stages", "gram", "odin", "rotation"; default "features"
+    output : "features", "map", "projection", "logits", "uncertainty", "joint", "stages", "gram", "odin", "rotation", "gram-all"; default "features"
         what embed returns; map: before pooling; uncertainty: -log of the temperature's inverse; joint: features,
         then logits; stages: the means of the map of each stage; gram: sums of Gram matrices of those maps, then
-        logits; odin: logits of a perturbed input; rotation: what four turned copies look like, then logits; can be
-        set after fit
+        logits; gram-all: of the map after each convolution, and before residual and ReLU; odin: logits of a
+        perturbed input; rotation: what four turned copies look like, then logits; can be set after fit
     perturbation : 0 to 1; default 0.0014
         output odin: step of the input; images: of 255, mlp: of a deviation
     odin_temperature : 0.001 to 1e+06; default 1000.0
@@ -161,7 +161,17 @@ class Encoder(EncoderBase):
         embedding: int = 128,
         projection: int = 128,
         output: Literal[
-            "features", "map", "projection", "logits", "uncertainty", "joint", "stages", "gram", "odin", "rotation"
+            "features",
+            "map",
+            "projection",
+            "logits",
+            "uncertainty",
+            "joint",
+            "stages",
+            "gram",
+            "odin",
+            "rotation",
+            "gram-all",
         ] = "features",
         perturbation: float = 0.0014,
         odin_temperature: float = 1000.0,
@@ -968,14 +978,14 @@ class GramMatrices(Detector):
     classes : 0 to 65536; default 0
         how many of the last columns are logits; 0: as the encoder says
     encoder : Encoder; default None
-        below the detector, which then takes its inputs; trained already; its output is gram, whatever it says.
-        None: the rows are such outputs
+        below the detector, which then takes its inputs; trained already; its output is gram-all or gram, whatever
+        it says. None: the rows are such outputs
     contamination : "auto", or a share in (0, 0.5]; default "auto"
         share of the training rows that count as anomalous; auto: a tenth
     """
 
     _kind: ClassVar[str] = "gram"
-    _outputs: ClassVar[tuple[str, ...]] = ("gram",)
+    _outputs: ClassVar[tuple[str, ...]] = ("gram-all", "gram")
 
     def __init__(
         self,
