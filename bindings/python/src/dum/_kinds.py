@@ -522,6 +522,9 @@ class DUM(Detector):
         poe: divides the similarity
     prior : 0 to 1e+06; default 0.0
         poe: weight of mean(s^2)
+    shrinkage : 0 to 1e+06; default 1.0
+        local with the anchor: times columns / rows, weight of mean(o^2) / 2, which keeps s near the anchor where
+        rows are few
     neighbours : 0 to 200; default 0
         local: k nearest training rows; 0: 5 where the anchor has centres, else 20
     explore : 0 to 0.9; default 0.5
@@ -582,6 +585,7 @@ class DUM(Detector):
         similarity: Literal["dot", "cosine"] = "dot",
         temperature: float = 0.07,
         prior: float = 0.0,
+        shrinkage: float = 1.0,
         neighbours: int = 0,
         explore: float = 0.5,
         reservoir: int = 4096,
@@ -617,6 +621,7 @@ class DUM(Detector):
         self.similarity = similarity
         self.temperature = temperature
         self.prior = prior
+        self.shrinkage = shrinkage
         self.neighbours = neighbours
         self.explore = explore
         self.reservoir = reservoir
