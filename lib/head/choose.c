@@ -105,6 +105,7 @@ typedef struct {
     float *points, *scaled;
     double *mean, *covariance, *off;
     double *own, *zscore; /* what columns are multiplied with */
+    double *likely;       /* held, by own, then by zscore */
 } trial;
 
 /* The first `rows` in a random order are fitted on: `points` come in the order of the data. */
@@ -144,12 +145,12 @@ static void keep_columns(trial *t, int32_t cols, const double *spread)
         memmove(t->points + i * t->cols, t->points + i * cols, (size_t)t->cols * sizeof *t->points);
 }
 
-/* The mean log-likelihood of the rows held out, but for a constant. */
+/* The log-likelihood of each of the rows held out, but for a constant. */
 static dum_status likelihood(const trial *t, const double *scale, double *out)
 {
     const int32_t d = t->cols;
     const dumi_watch *watch = dumi_watch_long(t->watch, 0.5 * t->rows * d * d);
-    double squares = 0, jacobian = 0, since = 0, mu, log_determinant;
+    double jacobian = 0, since = 0, mu, log_determinant;
     int32_t rank;
     for (int64_t i = 0; i < (int64_t)(t->rows + t->held) * d; i++)
         t->scaled[i] = (float)((double)t->points[i] * scale[i % d]);
@@ -159,17 +160,41 @@ static dum_status likelihood(const trial *t, const double *scale, double *out)
         jacobian += log(scale[j]);
     }
     DUMI_TRY(dumi_cholesky_inverse(d, t->covariance, 1e-12, t->watch, &rank, &log_determinant));
-    for (int64_t i = t->rows; i < t->rows + t->held; i++) {
+    for (int64_t i = 0; i < t->held; i++) {
+        double square = 0;
         DUMI_TRY(dumi_watch_count(t->watch, &since, 0.5 * d * d));
         for (int32_t j = 0; j < d; j++)
-            t->off[j] = (double)t->scaled[i * d + j] - t->mean[j];
+            t->off[j] = (double)t->scaled[(t->rows + i) * d + j] - t->mean[j];
         for (int32_t j = 0; j < d; j++) {
             const double value = dumi_dot_double(j + 1, t->covariance + (int64_t)j * d, t->off);
-            squares += value * value / t->held;
+            square += value * value;
         }
+        out[i] = jacobian - (square + log_determinant) / 2;
     }
-    *out = jacobian - (squares + log_determinant) / 2;
     return DUM_OK;
+}
+
+/* Whether z-scores make the rows held out more likely, by more than the standard error of that: most of the difference may be
+ * a few rows', and then columns stay as they are (Breiman et al. 1984). */
+static bool zscore_is_better(dum_context *context, const trial *t)
+{
+    const double *own = t->likely, *zscore = t->likely + t->held;
+    double gain = 0, with_own = 0, square = 0;
+    for (int32_t i = 0; i < t->held; i++) {
+        with_own += own[i] / t->held;
+        gain += (zscore[i] - own[i]) / t->held;
+    }
+    for (int32_t i = 0; i < t->held; i++)
+        square += (zscore[i] - own[i] - gain) * (zscore[i] - own[i] - gain) / t->held;
+    const double error = sqrt(square / t->held);
+    const bool better = !(gain <= error); /* also where sums are too large to be compared */
+    dumi_log(
+        context, DUM_LOG_INFO, DUM_LOG_CHOICE,
+        "scaling auto: %s (log-likelihood of rows held out, a column: whiten-cov %s, whiten %s more, with a "
+        "standard error of %s)",
+        better ? "whiten" : "whiten-cov", dumi_show_short(with_own / t->cols).text,
+        dumi_show_short(gain / t->cols).text, dumi_show_short(error / t->cols).text);
+    return better;
 }
 
 static dum_status trial_create(trial *t, int32_t cols)
@@ -181,6 +206,7 @@ static dum_status trial_create(trial *t, int32_t cols)
     t->off = t->mean + cols;
     t->own = t->off + cols;
     t->zscore = t->own + cols;
+    DUMI_TRY(DUMI_NEW(t->context, t->likely, 2 * (size_t)t->held));
     return DUMI_NEW(t->context, t->covariance, (size_t)cols * (size_t)cols);
 }
 
@@ -194,7 +220,6 @@ dum_status dumi_scaling_choose_units(dum_context *context, dumi_stream *stream, 
     trial t = {.context = context, .watch = watch, .held = rows / 2 < MOST_HELD_OUT ? rows / 2 : MOST_HELD_OUT};
     dumi_scaling plain = *zscore;
     int64_t *indices = NULL;
-    double with_own, with_zscore;
     dum_status status;
     plain.rotation_packed = NULL;
     *own = false;
@@ -209,18 +234,15 @@ dum_status dumi_scaling_choose_units(dum_context *context, dumi_stream *stream, 
     keep_columns(&t, cols, zscore->spread);
     if (t.cols == 0)
         goto done;
-    DUMI_GO(likelihood(&t, t.own, &with_own));
-    DUMI_GO(likelihood(&t, t.zscore, &with_zscore));
-    *own = with_own > with_zscore;
-    dumi_log(context, DUM_LOG_INFO, DUM_LOG_CHOICE,
-             "scaling auto: %s (log-likelihood of rows held out, a column: whiten-cov %s, whiten %s)",
-             *own ? "whiten-cov" : "whiten", dumi_show_short(with_own / t.cols).text,
-             dumi_show_short(with_zscore / t.cols).text);
+    DUMI_GO(likelihood(&t, t.own, t.likely));
+    DUMI_GO(likelihood(&t, t.zscore, t.likely + t.held));
+    *own = !zscore_is_better(context, &t);
 done:
     dumi_free(context, indices);
     dumi_free(context, t.points);
     dumi_free(context, t.scaled);
     dumi_free(context, t.mean);
+    dumi_free(context, t.likely);
     dumi_free(context, t.covariance);
     return status;
 }

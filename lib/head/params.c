@@ -41,9 +41,10 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
                          "poe: of the means of the two bags"},
     [DUMI_TEMPERATURE] = {"temperature", 0.07, 1e-6, 1e6, NULL, NULL, false, "poe: divides the similarity"},
     [DUMI_PRIOR] = {"prior", 0, 0, 1e6, NULL, NULL, false, "poe: weight of mean(s^2)"},
-    [DUMI_SHRINKAGE] = {"shrinkage", 1, 0, 1e6, NULL, NULL, false,
-                        "local with the anchor: times columns / rows, weight of mean(o^2) / 2, which keeps s near "
-                        "the anchor where rows are few"},
+    [DUMI_SHRINKAGE] =
+        {"shrinkage", 1, 0, 1e6, NULL, NULL, false,
+         "local with the anchor: times columns / rows, weight of mean(o^2) / 2, which keeps s near "
+         "the anchor where rows are few"},
     [DUMI_NEIGHBOURS] = {"neighbours", 0, 0, 200, NULL, NULL, true,
                          "local: k nearest training rows; 0: 5 where the anchor has centres, else 20"},
     [DUMI_EXPLORE] = {"explore", 0.5, 0, 0.9, NULL, NULL, false,
