@@ -422,9 +422,11 @@ DUM_API int32_t dum_encoder_embedding_cols(const dum_encoder *encoder, int32_t c
  * "features", "map" (before pooling), "projection", "logits", "uncertainty"; and, for out-of-distribution scorers
  * (docs/ood.md), "joint" (features, then logits), "stages" (resnet: the mean of the map of each stage, one after the
  * other; the last are the features), "gram" (resnet: for each stage and p = 1 to 10, the p-th roots of the sums of the
- * rows of the map's Gram matrix of p-th powers; then logits), "odin" (logits of an input moved by "perturbation" towards
- * the class that it is taken for), "rotation" (rotation on: four logits for each of the image turned by 0, 1, 2 and 3
- * quarters; then logits of the upright one). Those that have logits need labels in fit.
+ * rows of the map's Gram matrix of p-th powers; then logits), "gram-all" (the same for what each convolution
+ * puts out, with its batch norm: first without, then with residual and ReLU where it has those), "odin" (logits of an
+ * input moved by "perturbation" towards the class that it is taken for), "rotation" (rotation on: four logits for each
+ * of the image turned by 0, 1, 2 and 3 quarters; then logits of the upright one). Those that have logits need labels in
+ * fit.
  * A row's embedding does not depend on the rows beside it. Any number of threads.
  * Errors: STATE (not fitted), SHAPE, NONFINITE, ARGUMENT (pixels outside 0 to 255), UNSUPPORTED (an output that this
  * encoder does not have), CALLBACK. */
@@ -530,9 +532,9 @@ DUM_API DUM_NODISCARD dum_status dum_product_of_experts(const float *means, cons
  * "ensemble": the weighted mean of others (Aggarwal & Sathe 2017);
  * out-of-distribution, on what an encoder puts out (in brackets: its option output; docs/ood.md): "msp" (logits; Hendrycks
  * & Gimpel 2017; odin: Liang et al. 2018), "energy" (logits; Liu et al. 2020), "mds" (features, stages; with
- * options.labels; Lee et al. 2018), "flow" (the same, labels or not; Zisselman & Tamar 2020), "gram" (gram; Sastry & Oore 2020), "rotation" (rotation; Hendrycks et al. 2019),
- * "uncertainty" (uncertainty; Zhang et al. 2021), "vim"
- * (joint; Wang et al. 2022). "gram" and "vim" on an encoder of the host, or none, need option classes. */
+ * options.labels; Lee et al. 2018), "flow" (the same, labels or not; Zisselman & Tamar 2020), "gram" (gram, gram-all;
+ * Sastry & Oore 2020), "rotation" (rotation; Hendrycks et al. 2019), "uncertainty" (uncertainty; Zhang et al. 2021),
+ * "vim" (joint; Wang et al. 2022). "gram" and "vim" on an encoder of the host, or none, need option classes. */
 typedef struct dum_scorer dum_scorer;
 
 /* Kinds known: how many, and the name of one (NULL if index is out of range). Static text. */
