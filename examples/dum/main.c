@@ -50,6 +50,10 @@ static const command commands[] = {
      "m.dum HELD_OUT_A.npy HELD_OUT_B.npy --out FILE.md|.json|.svg... [--seed N] [--threads N]\n"
      "               [--delays FILE.md|.json|.svg... [--streams N] [--set name=value]...]\n"
      "               [--backend NAME]"},
+    {"ood", command_ood,
+     "--train X.npy --labels y.npy --test X.npy {--near|--far} NAME=X.npy... [--markdown t.md]\n"
+     "               [--json t.json] [--models FOLDER] [--limit ROWS] [--set name=value]...\n"
+     "               [--set-supervised ...]... [--set-simclr ...]... [--set-dum ...]... [--threads N]"},
     {"corrupt", command_corrupt,
      "IN.npy --out OUT.npy --corruption NAME --severity N [--seed N] [--threads N]"},
     {"sheet", command_sheet, "IMAGES.npy --rows I,J,... --out OUT.png [--columns N] [--scale N]"},
@@ -86,6 +90,12 @@ static const char notes[] =
     "certainty: m.dum stands on an encoder; sheets and a page of the images that it is most and least certain "
     "of, of each\n"
     "class, and of N random views of image I. FOLDER is new or empty.\n"
+    "ood: are images of other sets told from those of --test? Trains three encoders (or loads them from "
+    "--models) and\n"
+    "compares scorers on them. Images are uint8, N x 32 x 32 x 3 or N x 28 x 28; --limit: the first rows of "
+    "each; "
+    "--set:\n"
+    "of all encoders, --set-dum: of scorer dum.\n"
     "noise: are the corruptions of images noticed? t-tests and AUROC of A, corrupted, against A; B is the row "
     "without.\n"
     "Up to three --out: tables, numbers, picture. --delays: how many rows until a monitor, with the options of "

@@ -146,6 +146,7 @@ int command_embed(int argc, char **argv);
 int command_evaluate(int argc, char **argv);
 int command_certainty(int argc, char **argv);
 int command_noise(int argc, char **argv);
+int command_ood(int argc, char **argv); /* examples/ood */
 int command_corrupt(int argc, char **argv);
 int command_sheet(int argc, char **argv);
 int command_info(int argc, char **argv);

@@ -68,7 +68,7 @@ static bool have_encoder(experiment *e, int which)
     if (!train(e, which, &e->encoder[which]))
         return false;
     e->seconds[which] = seconds_now() - begin;
-    fprintf(stderr, "ood_table: encoder %s: %.0f s\n", names[which], e->seconds[which]);
+    fprintf(stderr, "dum: encoder %s: %.0f s\n", names[which], e->seconds[which]);
     return path[0] == '\0' || dum_encoder_save(e->encoder[which], path) == DUM_OK || complain_library(path);
 }
 

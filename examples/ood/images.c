@@ -32,7 +32,7 @@ static bool read_images(const dum_dataset *source, image_set *out)
     return true;
 }
 
-bool load_images(dum_context *context, const char *path, int64_t limit, image_set *out)
+bool load_image_set(dum_context *context, const char *path, int64_t limit, image_set *out)
 {
     dum_dataset *source;
     if (dum_dataset_from_npy(context, path, &source) != DUM_OK)
@@ -51,7 +51,7 @@ bool load_images(dum_context *context, const char *path, int64_t limit, image_se
     return good;
 }
 
-void free_images(image_set *set)
+void free_image_set(image_set *set)
 {
     dum_dataset_destroy(set->data);
     free(set->pixels);

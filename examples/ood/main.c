@@ -1,33 +1,20 @@
 /* SPDX-License-Identifier: MIT
  * Trains a supervised encoder, one that also predicts rotations, and a SimCLR encoder, fits baselines and DUM on them,
- * and says how well each tells images of other sets from held-out ones: docs/ood.md.
- *
- *   ood_table --train X.npy --labels y.npy --test T.npy --near NAME=N.npy --far NAME=F.npy --markdown t.md */
+ * and says how well each tells images of other sets from held-out ones: docs/ood.md. */
 #include "ood.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-    "usage: ood_table --train X.npy --labels y.npy --test T.npy {--near|--far} NAME=X.npy...\n"
-    "                 [--markdown FILE] [--json FILE] [--models FOLDER] [--limit ROWS] [--threads N]\n"
-    "                 [--set name=value]... [--set-supervised ...]... [--set-simclr ...]... [--set-dum "
-    "...]...\n"
-    "Images are uint8, N x 32 x 32 x 3 or N x 28 x 28 (grey; padded). --models: encoders are loaded from "
-    "there, or\n"
-    "trained and kept there. --limit: the first rows of each set. --set: options of encoders, --set-dum: of "
-    "scorer\n"
-    "dum; docs/ood.md has those that are used otherwise.\n";
-
 void say(const char *what)
 {
-    fprintf(stderr, "ood_table: %s\n", what);
+    fprintf(stderr, "dum: %s\n", what);
 }
 
 void say_library(const char *what)
 {
-    fprintf(stderr, "ood_table: %s: %s\n", what, dum_error_message());
+    fprintf(stderr, "dum: %s: %s\n", what, dum_error_message());
 }
 
 /* ---- Arguments ----------------------------------------------------------------------------- */
@@ -62,7 +49,7 @@ static bool read_number(const char *name, const char *text, long most, long *out
     *out = strtol(text, &end, 10);
     if (errno == 0 && *text != '\0' && *end == '\0' && *out >= 0 && *out <= most)
         return true;
-    fprintf(stderr, "ood_table: %s is \"%s\", expected a whole number from 0 to %ld\n", name, text, most);
+    fprintf(stderr, "dum: %s is \"%s\", expected a whole number from 0 to %ld\n", name, text, most);
     return false;
 }
 
@@ -95,19 +82,19 @@ static bool store(ood_arguments *a, const char *name, char *value)
         a->limit = number;
         return true;
     }
-    return complain("unknown or bad option (see --help)");
+    return complain("unknown or bad option (see dum ood --help)");
 }
 
 static bool parse(int argc, char **argv, ood_arguments *a)
 {
-    for (int i = 1; i < argc; i += 2) {
+    for (int i = 0; i < argc; i += 2) {
         if (i + 1 == argc)
-            return complain("the last option lacks its value (see --help)");
+            return complain("the last option lacks its value (see dum ood --help)");
         if (!store(a, argv[i], argv[i + 1]))
             return false;
     }
     if (a->train == NULL || a->labels == NULL || a->test == NULL || a->sets == 0)
-        return complain("--train, --labels, --test and a --near or --far are needed (see --help)");
+        return complain("--train, --labels, --test and a --near or --far are needed (see dum ood --help)");
     return true;
 }
 
@@ -129,14 +116,14 @@ bool split_setting(const char *text, setting *out)
 static bool load_all(experiment *e)
 {
     const ood_arguments *a = e->args;
-    if (!load_images(e->context, a->train, a->limit, &e->train) ||
-        !load_images(e->context, a->test, a->limit, &e->test) ||
+    if (!load_image_set(e->context, a->train, a->limit, &e->train) ||
+        !load_image_set(e->context, a->test, a->limit, &e->test) ||
         !load_labels(e->context, a->labels, e->train.rows, &e->labels))
         return false;
     for (int32_t s = 0; s < a->sets; s++) {
         e->out[s].name = a->set_name[s];
         e->out[s].far = a->set_far[s];
-        if (!load_images(e->context, a->set_path[s], a->limit, &e->out[s]))
+        if (!load_image_set(e->context, a->set_path[s], a->limit, &e->out[s]))
             return false;
     }
     return true;
@@ -147,7 +134,7 @@ static bool run_all(const experiment *e, result *results)
     for (int i = 0; i < method_count; i++) {
         if (!run_method(e, &methods[i], &results[i]))
             return false;
-        fprintf(stderr, "ood_table: %-30s %-10s %6.1f s", methods[i].name, encoder_name(methods[i].encoder),
+        fprintf(stderr, "dum: %-30s %-10s %6.1f s", methods[i].name, encoder_name(methods[i].encoder),
                 results[i].seconds);
         for (int32_t s = 0; s < e->args->sets; s++)
             fprintf(stderr, "  %s %.3f", e->out[s].name, results[i].auroc[s].value);
@@ -161,20 +148,18 @@ static void close_all(experiment *e)
 {
     for (int which = 0; which < ENCODERS; which++)
         dum_encoder_destroy(e->encoder[which]);
-    free_images(&e->train);
-    free_images(&e->test);
+    free_image_set(&e->train);
+    free_image_set(&e->test);
     for (int32_t s = 0; s < MOST_SETS; s++)
-        free_images(&e->out[s]);
+        free_image_set(&e->out[s]);
     free(e->labels);
     dum_context_destroy(e->context);
 }
 
-int main(int argc, char **argv)
+int command_ood(int argc, char **argv)
 {
     static ood_arguments arguments;
     static experiment e;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return fputs(help, stdout) >= 0 ? 0 : 1;
     if (!parse(argc, argv, &arguments))
         return 2;
     dum_context_options options;

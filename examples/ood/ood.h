@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * ood_table: Table 3 of Wu & Goodman 2020, out-of-distribution images by scorers on encoders. Public header alone. */
+ * dum ood: Table 3 of Wu & Goodman 2020, out-of-distribution images by scorers on encoders. Public header alone. */
 #ifndef OOD_H
 #define OOD_H
 
@@ -58,6 +58,9 @@ extern const method methods[];
 extern const int method_count;
 const char *encoder_name(int encoder);
 
+/* The tool's command, its arguments from the first on; returns the exit code. */
+int command_ood(int argc, char **argv);
+
 void say(const char *what);
 void say_library(const char *what);
 /* A message, and false: macros, so that analysers see that. */
@@ -74,8 +77,8 @@ typedef struct {
 
 /* All of these: false after a message. */
 bool split_setting(const char *text, setting *out);
-bool load_images(dum_context *context, const char *path, int64_t limit, image_set *out);
-void free_images(image_set *set);
+bool load_image_set(dum_context *context, const char *path, int64_t limit, image_set *out);
+void free_image_set(image_set *set);
 bool load_labels(dum_context *context, const char *path, int64_t rows, int32_t **out);
 bool train_encoders(experiment *e);
 bool run_method(const experiment *e, const method *by, result *out);

@@ -9,7 +9,7 @@ static bool open_file(const char *path, FILE **out)
 {
     *out = fopen(path, "w");
     if (*out == NULL)
-        fprintf(stderr, "ood_table: cannot write %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "dum: cannot write %s: %s\n", path, strerror(errno));
     return *out != NULL;
 }
 
@@ -18,7 +18,7 @@ static bool close_file(const char *path, FILE *file)
     const bool written = fflush(file) == 0 && ferror(file) == 0;
     const bool closed = fclose(file) == 0;
     if (!written || !closed)
-        fprintf(stderr, "ood_table: cannot write %s\n", path);
+        fprintf(stderr, "dum: cannot write %s\n", path);
     return written && closed;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The runner of docs/ood.md on images that it makes itself. Standard library only. Usage: test_table.py path/to/ood_table"""
+"""dum ood on images that it makes itself. Standard library only. Usage: test_table.py path/to/dum"""
 import json
 import pathlib
 import random
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-TABLE = sys.argv[1]
+DUM = sys.argv[1]
 random.seed(7)
 
 
@@ -30,7 +30,7 @@ def images(path, count):
 
 
 def run(*arguments, code=0, message=""):
-    done = subprocess.run([TABLE, *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run([DUM, "ood", *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == code, f"{arguments}: exit code {done.returncode}, expected {code}: {done.stderr}"
     assert message in done.stderr, f"{arguments}: {done.stderr!r} lacks {message!r}"
     return done.stdout
@@ -46,7 +46,7 @@ with tempfile.TemporaryDirectory() as folder:
     small = ("--set", "depth=8", "--set", "units=2", "--set", "batch=20", "--set", "epochs=2", "--set-simclr",
              "epochs=1", "--set-dum", "steps=20", "--models", at)
     everything = (*inputs, "--near", f"no\"ise={noise}", "--far", f"grey={grey}", *small)
-    assert "usage" in run("--help")
+    assert "dum ood " in run("--help")
     run(*everything, "--markdown", at / "t.md", "--json", at / "t.json")
     lines = (at / "t.md").read_text().splitlines()
     found = json.loads((at / "t.json").read_text())
