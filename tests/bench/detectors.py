@@ -4,11 +4,12 @@
 
   detectors.py --lib build/lib/libdum.so --data FOLDER [--sets skin,covertype,kdd1999,mnist] [--kinds knn,lof]
                [--out docs/detector-speed.json] [--rows N] [--only-row]
+  detectors.py --report docs/detector-speed.json
 
 FOLDER holds uci/ and adbench/. Prints for each pair: seconds of both, their ratio (peer over ours), and the same for one row
 at a time; every result is kept in --out, which a later run continues. Medians of three runs where a run is short. A peer that would
 take longer than --limit seconds by what it took for a tenth of the rows is left out. --only-row: one row at a time, of libdum; what else
---out has stays. Needs NumPy, scikit-learn, PyOD."""
+--out has stays. --report: what is there, as Markdown. Needs NumPy, scikit-learn, PyOD."""
 import argparse
 import importlib
 import json
@@ -105,10 +106,33 @@ def compare(dum, kind, make, x, limit):
     return result
 
 
+def report(table):
+    """Pairs with a peer, set by set; then the median of the ratios by kind, and over the kinds."""
+    print("| kind | rows x columns | fit + score | theirs | one row | theirs |\n|---|---|--:|--:|--:|--:|")
+    ratios = {}
+    for name in SETS:
+        for key in sorted(k for k in table if k.split()[1] == name):
+            kind, f = key.split()[0], table[key]
+            ours = f["fit"] + f["score"]
+            cells = f"| `{kind}` | {name}, {f['rows']:,} x {f['cols']} | {ours:.3g} |"
+            row = f"{1e6 * f['row']:.3g}"
+            if "peer_fit" in f:
+                theirs, their_row = f["peer_fit"] + f["peer_score"], f["peer_row"]
+                ratios.setdefault(kind, []).append((theirs / ours, their_row / f["row"]))
+                print(f"{cells} {theirs:.3g} ({theirs / ours:.1f} x) | {row} | {1e6 * their_row:,.0f} ({their_row / f['row']:.0f} x) |")
+            elif "peer_tenth" in f:
+                print(f"{cells} a tenth of the rows: {f['peer_tenth']:.3g} | {row} | |")
+    medians = {kind: [statistics.median(r[i] for r in found) for i in (0, 1)] for kind, found in sorted(ratios.items())}
+    print("\nMedians of the ratios: " + ", ".join(f"`{kind}` {a:.1f} ({b:.0f})" for kind, (a, b) in medians.items())
+          + f"; over the kinds {statistics.median(a for a, _ in medians.values()):.1f} "
+          f"({statistics.median(b for _, b in medians.values()):.0f}); the least of all {min(a for r in ratios.values() for a, _ in r):.2f} "
+          f"({min(b for r in ratios.values() for _, b in r):.0f})")
+
+
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("--lib", "--data"):
-        parser.add_argument(name, required=True)
+    for name in ("--lib", "--data", "--report"):
+        parser.add_argument(name)
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--kinds")
     parser.add_argument("--out")
@@ -116,6 +140,10 @@ def main():
     parser.add_argument("--limit", type=float, default=300)
     parser.add_argument("--only-row", action="store_true")
     options = parser.parse_args()
+    if options.report:
+        return report(json.loads(pathlib.Path(options.report).read_text()))
+    if not options.lib or not options.data:
+        parser.error("--lib and --data are needed, or --report")
     dum = Dum(options.lib)
     out = pathlib.Path(options.out) if options.out else None
     table = json.loads(out.read_text()) if out and out.exists() else {}
