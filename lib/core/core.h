@@ -19,7 +19,7 @@
 #ifdef __clang__
 #define DUMI_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define DUMI_UNROLL _Pragma("GCC unroll 8")
+#define DUMI_UNROLL _Pragma("GCC unroll 16")
 #endif
 
 /* ---- Errors: recorded per thread --------------------------------------------------------- */

@@ -114,6 +114,52 @@ START_TEST(bfloat16_kernels_agree)
 }
 END_TEST
 
+/* What AVX2 and AVX-512 make of the same panels, whole tiles and all kinds of rests. */
+START_TEST(float32_kernels_agree)
+{
+    enum { M = 41, N = 83, K = 301 };
+    pair p = open_pair(1);
+    dumi_rng rng;
+    dumi_rng_init(&rng, 6, 99, 0);
+    dumi_blis_kernel *kernel = p.other->backend_state;
+    const int32_t best = kernel->direct;
+    float *a = random_floats(&rng, M * K), *b = random_floats(&rng, K * N);
+    float *c = random_floats(&rng, M * N), *first = random_floats(&rng, M * N);
+    for (uint32_t flags = 0; flags < 8; flags++)
+        for (int32_t m = 1; m <= M; m++)
+            for (int32_t n = 1; n <= N; n += 6) {
+                dumi_gemm g = {.m = m,
+                               .n = n,
+                               .k = K,
+                               .a = a,
+                               .a_row = K,
+                               .a_col = 1,
+                               .b = b,
+                               .b_row = n,
+                               .b_col = 1,
+                               .c_row = N};
+                if (flags & 1)
+                    g.a_row = 1, g.a_col = M;
+                g.add = flags & 2;
+                dumi_packed *packed = flags & 4 ? p.o->pack(p.other, b, K, n, DUMI_FLOAT32) : NULL;
+                g.packed = packed;
+                for (kernel->direct = kernel->least; kernel->direct <= best; kernel->direct++) {
+                    g.c = kernel->direct == kernel->least ? first : c;
+                    for (int32_t i = 0; i < M * N; i++)
+                        g.c[i] = (float)i;
+                    p.o->gemm(p.other_stream, &g);
+                    if (g.c == c)
+                        ck_assert_mem_eq(c, first, M * N * sizeof *c);
+                }
+                p.o->unpack(p.other, packed);
+            }
+    check_guard(c, M * N), check_guard(first, M * N);
+    kernel->direct = best;
+    drop(a), drop(b), drop(c), drop(first);
+    close_pair(&p);
+}
+END_TEST
+
 /* A row alone, and the same row among others, packed or not, for 1 to 4 threads: the same bits. */
 START_TEST(gemm_is_bitwise_stable)
 {
@@ -266,6 +312,7 @@ int main(void)
     TCase *cases = tcase_create("operations");
     tcase_add_test(cases, gemm_matches);
     tcase_add_test(cases, gemm_is_bitwise_stable);
+    tcase_add_test(cases, float32_kernels_agree);
     tcase_add_test(cases, bfloat16_kernels_agree);
     tcase_add_test(cases, optimisers_match);
     tcase_add_test(cases, updates_match);

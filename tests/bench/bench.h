@@ -65,17 +65,28 @@ static inline float *bench_floats(size_t count)
 static inline double bench_gemm_peak(dum_context *context, int trials)
 {
     const dumi_blis_kernel *kernel = context->backend_state;
-    const int32_t k = kernel->kc;
+    const bool wide = kernel->direct == DUMI_DIRECT_AVX512;
+    const int32_t rows = wide ? 2 * kernel->mr : kernel->mr, cols = wide ? 2 * kernel->nr : kernel->nr;
+    const int32_t k = wide ? 128 : kernel->kc; /* so that both operands stay in the first cache */
     static _Alignas(64) float a[DUMI_MOST_MR * 1024], b[DUMI_MOST_NR * 1024], c[DUMI_MOST_MR * DUMI_MOST_NR];
+    const dumi_direct tile = {k,   true,       a,
+                              1,   kernel->mr, (int64_t)kernel->mr * k,
+                              b,   kernel->nr, (int64_t)kernel->nr * k,
+                              c,   cols,       DUMI_FLOAT32,
+                              NULL};
+    dumi_ahead none = {.rows = 0};
     double best = 1e9;
     for (int trial = 0; trial < trials; trial++) {
         const double begin = bench_now();
         for (int i = 0; i < 2000; i++)
-            dumi_blis_multiply(kernel, kernel->mr, kernel->nr, k, a, b, 1, c, kernel->nr);
+            if (wide)
+                dumi_blis_wide(rows, kernel->mr, 2, &tile, &none);
+            else
+                dumi_blis_multiply(kernel, rows, cols, k, a, b, 1, c, cols);
         const double time = bench_now() - begin;
         best = time < best ? time : best;
     }
-    return 2.0 * kernel->mr * kernel->nr * k * 2000 / best;
+    return 2.0 * rows * cols * k * 2000 / best;
 }
 
 typedef float bench_vector __attribute__((vector_size(32), aligned(4)));

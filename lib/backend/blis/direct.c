@@ -94,24 +94,24 @@ int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d)
     return multiply_DUMI_FLOAT32(rows, panels, d);
 }
 
-static WIDE void rows6(int32_t rows, int64_t a_panel, dumi_direct *d)
+static WIDE void rows6(int32_t rows, dumi_direct *d)
 {
     for (int32_t row = 0; row + 6 <= rows; row += 6) {
         multiply(6, 1, DUMI_FLOAT32, d);
-        d->a += a_panel;
+        d->a += d->a_panel;
         d->c += 6 * d->c_row;
     }
 }
 
-void dumi_blis_direct_rows(int32_t rows, int32_t step, int64_t a_panel, dumi_direct *d)
+void dumi_blis_direct_rows(int32_t rows, int32_t step, dumi_direct *d)
 {
     if (step == 6 && d->precision == DUMI_FLOAT32) {
-        rows6(rows, a_panel, d);
+        rows6(rows, d);
         rows %= 6;
     }
     for (; rows > 0; rows -= step) {
         dumi_blis_direct(rows < step ? rows : step, 1, d);
-        d->a += a_panel;
+        d->a += d->a_panel;
         d->c += step * d->c_row;
     }
 }
@@ -130,11 +130,10 @@ int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d)
     return panels;
 }
 
-void dumi_blis_direct_rows(int32_t rows, int32_t step, int64_t a_panel, dumi_direct *d)
+void dumi_blis_direct_rows(int32_t rows, int32_t step, dumi_direct *d)
 {
     (void)rows;
     (void)step;
-    (void)a_panel;
     (void)d;
 }
 

@@ -7,7 +7,7 @@
 
 /* Rows and columns that one thread works on between two looks at memory: the parts of A and B fit into
  * the second cache. */
-enum { ROWS = 192, COLS = 256 };
+enum { ROWS = 264, COLS = 256 };
 enum { MOST_A = 1 << 21, SMALL = 1 << 16, BAD_STRIDE = 1024 };
 
 typedef struct {
@@ -20,21 +20,13 @@ typedef struct {
     bool in_tiles;
 } pass;
 
-/* Memory that is fetched into the caches a little at a time, while something else is done: rows of 64-byte
- * lines. */
-typedef struct {
-    const float *from;
-    int64_t row;
-    int32_t rows, lines; /* left; in each row */
-    int32_t line, share; /* next of this row; how many at a time */
-} ahead;
-
 /* A block of C in the hands of one thread, and its operands. */
 typedef struct {
     const pass *x;
     int32_t row, rows, col, cols, depth, deep;
     int32_t rows_all; /* of the task */
     int32_t step;     /* rows of a row panel */
+    int32_t tall;     /* of a tile: one or two row panels */
     const float *a;
     int64_t a_row, a_col, a_panel;
     const void *b; /* of `precision` */
@@ -44,7 +36,7 @@ typedef struct {
     float *c;
     int64_t c_row;
     bool add, direct;
-    ahead next_b; /* what will be packed next */
+    dumi_ahead next; /* what will be packed or updated next */
 } block;
 
 DUMI_CLONES void dumi_blis_finish(const dumi_gemm *g, int32_t row, int32_t rows, int32_t col, int32_t cols)
@@ -67,20 +59,51 @@ DUMI_CLONES void dumi_blis_finish(const dumi_gemm *g, int32_t row, int32_t rows,
     }
 }
 
+static int32_t tile_rows(const dumi_blis_kernel *kernel)
+{
+    return kernel->direct == DUMI_DIRECT_AVX512 ? 2 * kernel->mr : kernel->mr;
+}
+
+/* Those of 12 rows are two panels wide. */
+static int32_t tiles_of(const dumi_blis_kernel *kernel, int32_t rows, int32_t cols)
+{
+    const int32_t tall = tile_rows(kernel), wide = kernel->nr * (tall / kernel->mr);
+    return (rows + tall - 1) / tall * ((cols + wide - 1) / wide);
+}
+
+/* Some of the panels side by side, as the kernel likes it. Returns how many. */
+static int32_t multiply_direct(block *b, int32_t rows, int32_t panels, const float *left, const void *right,
+                               const float *scales, float *c, int64_t c_row)
+{
+    const dumi_direct d = {b->deep,  b->add,     left, b->a_row, b->a_col,     b->a_panel, right,
+                           b->b_row, b->b_panel, c,    c_row,    b->precision, scales};
+    if (b->x->stream->kernel->direct == DUMI_DIRECT_AVX512)
+        return dumi_blis_wide(rows, b->step, panels, &d, &b->next);
+    dumi_fetch_share(&b->next);
+    return dumi_blis_direct(rows, panels, &d);
+}
+
+static bool takes_direct(const block *b, int32_t rows)
+{
+    const dumi_blis_kernel *kernel = b->x->stream->kernel;
+    return b->direct || kernel->direct == DUMI_DIRECT_AVX512 ||
+           (kernel->direct != DUMI_DIRECT_NONE && rows < kernel->mr);
+}
+
 /* A partial tile goes through a whole one of its own, so that the kernel does the same arithmetic for it. */
-static void multiply_part(const block *b, int32_t rows, int32_t cols, const float *left, const void *right,
+static void multiply_part(block *b, int32_t rows, int32_t cols, const float *left, const void *right,
                           const float *scales, float *c)
 {
     const dumi_blis_kernel *kernel = b->x->stream->kernel;
     float tile[DUMI_MOST_MR * DUMI_MOST_NR] __attribute__((aligned(64)));
-    for (int32_t i = 0; i < kernel->mr && b->add; i++)
+    const int32_t all = rows > kernel->mr ? rows : kernel->mr;
+    for (int32_t i = 0; i < all && b->add; i++)
         for (int32_t j = 0; j < kernel->nr; j++)
             tile[i * kernel->nr + j] = i < rows && j < cols ? c[i * b->c_row + j] : 0;
-    if (b->direct || (kernel->direct && rows < kernel->mr)) {
-        const dumi_direct d = {b->deep,  b->add, left, b->a_row,   b->a_col,     right,
-                               b->b_row, 0,      tile, kernel->nr, b->precision, scales};
-        dumi_blis_direct(rows, 1, &d);
+    if (takes_direct(b, rows)) {
+        multiply_direct(b, rows, 1, left, right, scales, tile, kernel->nr);
     } else {
+        dumi_fetch_share(&b->next);
         dumi_blis_multiply(kernel, kernel->mr, kernel->nr, b->deep, left, right, b->add ? 1 : 0, tile,
                            kernel->nr);
     }
@@ -88,74 +111,61 @@ static void multiply_part(const block *b, int32_t rows, int32_t cols, const floa
         memcpy(c + i * b->c_row, tile + (ptrdiff_t)i * kernel->nr, (size_t)cols * sizeof *c);
 }
 
-/* One row panel by one column panel or, where that is all of the rows, several. Returns how many. */
-static int32_t multiply_tile(const block *b, int32_t rows, int32_t cols, const float *left, const void *right,
+/* `tall` rows or fewer by one column panel or several: as many for all rows of the block. Returns how many. */
+static int32_t multiply_tile(block *b, int32_t rows, int32_t cols, const float *left, const void *right,
                              const float *scales, float *c)
 {
     const dumi_blis_kernel *kernel = b->x->stream->kernel;
-    if (cols < kernel->nr || (rows < kernel->mr && !kernel->direct)) {
+    if (cols < kernel->nr || (rows < kernel->mr && kernel->direct == DUMI_DIRECT_NONE)) {
         multiply_part(b, rows, dumi_least(cols, kernel->nr), left, right, scales, c);
         return 1;
     }
-    if (b->direct || rows < kernel->mr) {
-        const dumi_direct d = {b->deep,  b->add,     left, b->a_row, b->a_col,     right,
-                               b->b_row, b->b_panel, c,    b->c_row, b->precision, scales};
-        return dumi_blis_direct(rows, b->rows == rows ? cols / DUMI_DIRECT_COLS : 1, &d);
+    if (takes_direct(b, rows)) {
+        const int32_t panels = cols / DUMI_DIRECT_COLS, most = b->rows == rows ? panels : b->tall / b->step;
+        return multiply_direct(b, rows, dumi_least(panels, most), left, right, scales, c, b->c_row);
     }
+    dumi_fetch_share(&b->next);
     dumi_blis_multiply(kernel, rows, kernel->nr, b->deep, left, right, b->add ? 1 : 0, c, b->c_row);
     return 1;
-}
-
-/* Inline always: a compiler may take a call that only fetches for one without effect. */
-static inline __attribute__((always_inline)) void fetch(ahead *next)
-{
-    for (int32_t left = next->share; left > 0 && next->rows > 0; left--) {
-        __builtin_prefetch(next->from + (ptrdiff_t)16 * next->line, 0, 2);
-        if (++next->line == next->lines) {
-            next->line = 0;
-            next->rows--;
-            next->from += next->row;
-        }
-    }
 }
 
 static void multiply_block(block *b)
 {
     const dumi_blis_kernel *kernel = b->x->stream->kernel;
-    const int32_t step = b->step, nr = kernel->nr;
+    const int32_t nr = kernel->nr, tall = b->tall;
     const char *right = b->b;
     const int64_t panel = b->b_panel * (int64_t)dumi_element_size(b->precision);
     for (int32_t col = 0, done = 1; col < b->cols; col += done * nr, right += done * panel) {
         const float *left = b->a;
         float *c = b->c + col;
-        if (b->direct && b->rows > step && b->cols - col >= nr) {
+        if (b->direct && b->rows > tall && b->cols - col >= nr && kernel->direct == DUMI_DIRECT_AVX2) {
             /* The whole column of tiles in one loop: a call for each would cost a twentieth of its time. */
-            dumi_direct d = {b->deep,  b->add, left, b->a_row, b->a_col,     right,
+            dumi_direct d = {b->deep,  b->add, left, b->a_row, b->a_col,     b->a_panel, right,
                              b->b_row, 0,      c,    b->c_row, b->precision, NULL};
-            dumi_blis_direct_rows(b->rows, step, b->a_panel, &d);
+            dumi_blis_direct_rows(b->rows, b->step, &d);
             done = 1;
             continue;
         }
-        for (int32_t row = 0; row < b->rows; row += step, left += b->a_panel, c += step * b->c_row) {
-            fetch(&b->next_b);
-            done = multiply_tile(b, dumi_least(step, b->rows - row), b->cols - col, left, right,
+        for (int32_t row = 0; row < b->rows; row += tall, c += tall * b->c_row) {
+            done = multiply_tile(b, dumi_least(tall, b->rows - row), b->cols - col, left, right,
                                  b->scales != NULL ? b->scales + col : NULL, c);
+            left += tall / b->step * b->a_panel;
         }
     }
 }
 
-/* What the optimiser will want of a row panel's weights. */
-static inline __attribute__((always_inline)) void fetch_update(const block *b, int32_t row, int32_t col)
+/* What the optimiser will want of the rows after these, spread over the tiles of these. */
+static void fetch_update(block *b, int32_t row)
 {
     const dumi_update *u = b->x->g->update;
-    const int32_t rows = dumi_least(b->step, b->rows - row);
-    for (int32_t i = 0; i < rows; i++) {
-        const size_t at = (size_t)(b->row + row + i) * (size_t)b->x->g->n + (size_t)(b->col + col);
-        __builtin_prefetch(u->weights + at, 0, 2);
-        __builtin_prefetch(u->first + at, 0, 2);
-        if (u->second != NULL)
-            __builtin_prefetch(u->second + at, 0, 2);
-    }
+    const size_t at = (size_t)(b->row + row) * (size_t)b->x->g->n + (size_t)b->col;
+    b->next = (dumi_ahead){.from = {u->weights + at, u->first + at, u->second != NULL ? u->second + at : NULL},
+                           .row = b->x->g->n,
+                           .arrays = u->second != NULL ? 3 : 2,
+                           .rows = dumi_least(b->tall, b->rows - row),
+                           .lines = (b->cols + 15) / 16};
+    const int32_t tiles = tiles_of(b->x->stream->kernel, b->tall, b->cols);
+    b->next.share = b->next.rows > 0 ? b->next.rows * b->next.lines * b->next.arrays / tiles + 1 : 0;
 }
 
 /* With an update, row panel by row panel: long pieces of few rows, whose weights and moments come from memory
@@ -166,14 +176,16 @@ static void multiply_and_update(block *b)
     const dumi_blis_kernel *kernel = b->x->stream->kernel;
     const dumi_update *u = b->x->g->update;
     const bool last = b->depth + b->deep == b->x->g->k;
-    for (int32_t row = 0; row < b->rows; row += b->step) {
-        const int32_t rows = dumi_least(b->step, b->rows - row);
+    for (int32_t row = 0; row < b->rows; row += b->tall) {
+        const int32_t rows = dumi_least(b->tall, b->rows - row);
         const float *left = b->a + row / b->step * b->a_panel, *right = b->b;
         float *c = b->x->in_tiles ? b->c : b->c + row * b->c_row;
-        for (int32_t col = 0; col < b->cols; col += kernel->nr, right += b->b_panel) {
-            if (last && row + b->step < b->rows)
-                fetch_update(b, row + b->step, col);
-            multiply_tile(b, rows, dumi_least(kernel->nr, b->cols - col), left, right, NULL, c + col);
+        if (last)
+            fetch_update(b, row + rows);
+        for (int32_t col = 0; col < b->cols;) {
+            const int32_t done = multiply_tile(b, rows, b->cols - col, left, right, NULL, c + col);
+            col += done * kernel->nr;
+            right += done * b->b_panel;
         }
         for (int32_t i = 0; i < rows && last; i++)
             dumi_ref_update(u, (size_t)(b->row + row + i) * (size_t)b->x->g->n + (size_t)b->col,
@@ -184,12 +196,13 @@ static void multiply_and_update(block *b)
 /* Spread over the tiles of the block. */
 static void fetch_later(block *b, const float *from, int64_t row, int32_t rows, int64_t floats)
 {
-    const dumi_blis_kernel *kernel = b->x->stream->kernel;
-    const int32_t lines = (int32_t)((floats + 15) / 16);
-    const int64_t tiles =
-        (int64_t)((b->rows_all + kernel->mr - 1) / kernel->mr) * ((b->cols + kernel->nr - 1) / kernel->nr);
-    b->next_b =
-        (ahead){from, row, floats > 0 ? rows : 0, lines, 0, (int32_t)((int64_t)rows * lines / tiles) + 1};
+    b->next = (dumi_ahead){.from = {from},
+                           .row = row,
+                           .arrays = 1,
+                           .rows = floats > 0 ? rows : 0,
+                           .lines = (int32_t)((floats + 15) / 16)};
+    const int64_t tiles = tiles_of(b->x->stream->kernel, b->rows_all, b->cols);
+    b->next.share = (int32_t)((int64_t)rows * b->next.lines / tiles) + 1;
 }
 
 /* This worker's columns of B, as they will be multiplied. */
@@ -215,7 +228,7 @@ static void prepare_b(block *b, int32_t worker)
             dumi_blis_widen(g->packed, at, b->col, kernel->nr, b->deep, (b->cols + kernel->nr - 1) / kernel->nr,
                             own);
             b->b = own;
-        } else if (b->rows_all > kernel->mr) {
+        } else if (b->rows_all > 4 * kernel->mr) {
             fetch_later(b, (const float *)b->b + b->b_panel, 0, 1,
                         (int64_t)b->b_panel * ((b->cols - 1) / kernel->nr));
         }
@@ -248,7 +261,8 @@ static void prepare_a(block *b, int32_t worker)
 {
     const pass *x = b->x;
     const dumi_gemm *g = x->g;
-    const int32_t mr = x->stream->kernel->mr;
+    const dumi_blis_kernel *kernel = x->stream->kernel;
+    const int32_t mr = kernel->mr;
     b->step = mr;
     b->a_row = 1;
     b->a_col = mr;
@@ -269,6 +283,7 @@ static void prepare_a(block *b, int32_t worker)
         b->a = x->stream->pack_a + (int64_t)(b->depth - x->depth) * dumi_round_up(x->rows, mr) +
                (int64_t)(b->row - x->row) * b->deep;
     }
+    b->tall = b->step * (tile_rows(kernel) / mr);
 }
 
 enum { PACKED_PANELS = 8 };
@@ -302,7 +317,7 @@ static void multiply_task(void *argument, int64_t task, int32_t worker)
     for (b.depth = x->depth; b.depth < x->depth + x->depths; b.depth += b.deep) {
         b.deep = dumi_least(kernel->kc, x->depth + x->depths - b.depth);
         b.add = b.depth > 0 || g->add;
-        b.next_b.rows = 0;
+        b.next.rows = 0;
         prepare_b(&b, worker);
         for (b.row = first; b.row < end; b.row += b.rows) {
             b.rows = dumi_least(x->block_rows, end - b.row);
@@ -311,7 +326,7 @@ static void multiply_task(void *argument, int64_t task, int32_t worker)
             b.c_row = g->c_row;
             if (x->in_tiles) {
                 b.c_row = x->task_cols;
-                b.c = x->stream->tiles + (int64_t)worker * kernel->mr * x->task_cols;
+                b.c = x->stream->tiles + (int64_t)worker * tile_rows(kernel) * x->task_cols;
             }
             if (g->update != NULL) {
                 multiply_and_update(&b);
@@ -366,7 +381,7 @@ static void run_pass(pass *x)
 static void choose(pass *x)
 {
     const dumi_gemm *g = x->g;
-    const bool direct = x->stream->kernel->direct;
+    const bool direct = x->stream->kernel->direct != DUMI_DIRECT_NONE;
     const int64_t size_a = (int64_t)g->m * g->k, size_b = (int64_t)g->k * g->n;
     const bool bad_a = g->a_col == 1 && g->a_row % BAD_STRIDE == 0;
     x->direct_a = direct && (g->m <= DUMI_DIRECT_ROWS || (!bad_a && (size_a <= SMALL || g->n <= 64)));
@@ -422,7 +437,7 @@ dum_status dumi_blis_gemm_create(dumi_stream *stream, int32_t max_m, int32_t max
     stream->cols_b = dumi_round_up(dumi_least(max_n, COLS), kernel->nr);
     DUMI_TRY(DUMI_NEW(stream->context, stream->pack_b, workers * (size_t)kernel->kc * (size_t)stream->cols_b));
     return DUMI_NEW(stream->context, stream->tiles,
-                    workers * (size_t)kernel->mr * (size_t)dumi_round_up(COLS, kernel->nr));
+                    workers * (size_t)tile_rows(kernel) * (size_t)dumi_round_up(COLS, kernel->nr));
 }
 
 void dumi_blis_gemm_destroy(dumi_stream *stream)

@@ -35,6 +35,11 @@ static const char *unavailable(char *detail, size_t capacity)
                  loaded);
         return detail;
     }
+    if (dumi_blis_wide_runs()) {
+        snprintf(detail, capacity, "BLIS %s; micro-kernel of our own, %d x %d, for AVX-512", loaded,
+                 2 * DUMI_DIRECT_ROWS, 2 * DUMI_DIRECT_COLS);
+        return NULL;
+    }
     cntx_t *context = blis_context();
     const dim_t mr = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, context);
     const dim_t nr = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_NR, context);
@@ -47,6 +52,7 @@ static const char *unavailable(char *detail, size_t capacity)
 }
 
 enum { TRIED_K = 61 };
+enum { WIDE_KC = 256 }; /* two panels of columns are in the first cache, or come fast from the second */
 
 static bool same_bits(const dumi_blis_kernel *kernel, int32_t rows, bool add)
 {
@@ -62,7 +68,7 @@ static bool same_bits(const dumi_blis_kernel *kernel, int32_t rows, bool add)
     for (int i = 0; i < DUMI_DIRECT_ROWS * DUMI_DIRECT_COLS; i++)
         c[0][i] = c[1][i] = (float)dumi_rng_uniform(&rng);
     dumi_blis_multiply(kernel, kernel->mr, kernel->nr, TRIED_K, a, b, add ? 1 : 0, c[0], kernel->nr);
-    const dumi_direct d = {TRIED_K,    add, a,    1,          kernel->mr,   b,
+    const dumi_direct d = {TRIED_K,    add, a,    1,          kernel->mr,   0,   b,
                            kernel->nr, 0,   c[1], kernel->nr, DUMI_FLOAT32, NULL};
     dumi_blis_direct(rows, 1, &d);
     return memcmp(c[0], c[1], (size_t)rows * (size_t)kernel->nr * sizeof(float)) == 0;
@@ -90,7 +96,14 @@ static dum_status open_backend(dum_context *context)
     void_fp ukr = bli_cntx_get_l3_vir_ukr_dt(BLIS_FLOAT, BLIS_GEMM_UKR, blis);
     memcpy(&kernel->kernel, &ukr, sizeof ukr);
     kernel->context = blis;
-    kernel->direct = direct_agrees(kernel);
+    kernel->direct = kernel->least = direct_agrees(kernel) ? DUMI_DIRECT_AVX2 : DUMI_DIRECT_NONE;
+    if (dumi_blis_wide_runs()) {
+        kernel->least = kernel->direct == DUMI_DIRECT_AVX2 ? DUMI_DIRECT_AVX2 : DUMI_DIRECT_AVX512;
+        kernel->direct = DUMI_DIRECT_AVX512;
+        kernel->mr = DUMI_DIRECT_ROWS;
+        kernel->nr = DUMI_DIRECT_COLS;
+        kernel->kc = WIDE_KC;
+    }
     kernel->bf16 = dumi_blis_bf16_best();
     context->backend_state = kernel;
     return DUM_OK;

@@ -8,8 +8,9 @@
  * one file only. */
 typedef struct {
     int32_t mr, nr, kc;
-    bool direct;  /* the micro-kernels of direct.c give the same bits */
-    int32_t bf16; /* DUMI_BF16_NATIVE, ... */
+    int32_t direct; /* DUMI_DIRECT_NONE, ...: micro-kernels of ours beside BLIS's, with the same bits */
+    int32_t least;  /* of those that could do on these panels */
+    int32_t bf16;   /* DUMI_BF16_NATIVE, ... */
     void *kernel, *context;
 } dumi_blis_kernel;
 
@@ -18,13 +19,16 @@ void dumi_blis_multiply(const dumi_blis_kernel *kernel, int32_t m, int32_t n, in
                         const float *b, float beta, float *c, int64_t c_row);
 
 enum { DUMI_DIRECT_ROWS = 6, DUMI_DIRECT_COLS = 16 };
+/* Those of direct.c where BLIS's is too large, those of wide.c in place of it. */
+enum { DUMI_DIRECT_NONE, DUMI_DIRECT_AVX2, DUMI_DIRECT_AVX512 };
 
-/* Up to 6 rows of A (any strides) by panels of 16 columns of B, b_panel apart, rows b_row apart. */
+/* Up to 6 rows of A (any strides), or two times as many a_panel apart, by panels of 16 columns of B, b_panel apart,
+ * rows b_row apart. */
 typedef struct {
     int32_t k;
     bool add; /* to what C holds */
     const float *a;
-    int64_t a_row, a_col;
+    int64_t a_row, a_col, a_panel;
     const void *b; /* of `precision`: float32 or int8 */
     int64_t b_row, b_panel;
     float *c;
@@ -33,11 +37,44 @@ typedef struct {
     const float *scales; /* of B's columns; int8 only */
 } dumi_direct;
 
+/* Memory that is fetched into the caches a little at a time, while something else is done: line by line (of 64
+ * bytes) of a row of each of the arrays, row by row. */
+typedef struct {
+    const float *from[3];
+    int64_t row;
+    int32_t arrays, rows, lines; /* rows: left; lines: in each row */
+    int32_t array, line, share;  /* the next one; how many at a time */
+} dumi_ahead;
+
+/* Inline always: a compiler may take a call that only fetches for one without effect. */
+static inline __attribute__((always_inline)) void dumi_fetch(dumi_ahead *next)
+{
+    __builtin_prefetch(next->from[next->array] + (ptrdiff_t)16 * next->line, 0, 2);
+    if (++next->line < next->lines)
+        return;
+    next->line = 0;
+    if (++next->array < next->arrays)
+        return;
+    next->array = 0;
+    next->rows--;
+    for (int32_t i = 0; i < next->arrays; i++)
+        next->from[i] += next->row;
+}
+
+static inline __attribute__((always_inline)) void dumi_fetch_share(dumi_ahead *next)
+{
+    for (int32_t left = next->share; left > 0 && next->rows > 0; left--)
+        dumi_fetch(next);
+}
+
 /* Does some of the `panels` side by side; returns how many. */
 int32_t dumi_blis_direct(int32_t rows, int32_t panels, const dumi_direct *d);
 /* One panel, any number of rows, `step` at a time, whose parts of A lie a_panel apart. */
-void dumi_blis_direct_rows(int32_t rows, int32_t step, int64_t a_panel, dumi_direct *d);
+void dumi_blis_direct_rows(int32_t rows, int32_t step, dumi_direct *d);
 bool dumi_blis_direct_runs(void);
+/* The same with AVX-512; rows beyond `step` are those of the second panel of A. */
+int32_t dumi_blis_wide(int32_t rows, int32_t step, int32_t panels, const dumi_direct *d, dumi_ahead *next);
+bool dumi_blis_wide_runs(void);
 
 /* Kernels of bf16.c, from the one that runs everywhere to the fastest: AVX2, AVX512-BF16. */
 enum { DUMI_BF16_PLAIN, DUMI_BF16_WIDE, DUMI_BF16_NATIVE };

@@ -58,8 +58,37 @@ __attribute__((target("avx2,fma"))) static void tile_wide(const dumi_tile *t)
     }
 }
 
+__attribute__((target("avx512f"))) static void tile_widest(const dumi_tile *t)
+{
+    __m512 sum[DUMI_DIRECT_ROWS];
+    DUMI_UNROLL
+    for (int r = 0; r < DUMI_DIRECT_ROWS; r++)
+        sum[r] = _mm512_setzero_ps();
+    const float *const a0 = t->a[0], *const a1 = t->a[1], *const a2 = t->a[2], *const a3 = t->a[3],
+                       *const a4 = t->a[4], *const a5 = t->a[5];
+    const float *b = t->b;
+    const int32_t *col = t->col, *const end = col + t->k;
+    const int64_t b_row = t->b_row;
+    for (; col < end; col++, b += b_row) {
+        const __m512 right = _mm512_loadu_ps(b);
+        const int64_t at = *col;
+        const float *const places[DUMI_DIRECT_ROWS] = {a0, a1, a2, a3, a4, a5};
+        DUMI_UNROLL
+        for (int r = 0; r < DUMI_DIRECT_ROWS; r++)
+            sum[r] = _mm512_fmadd_ps(_mm512_set1_ps(places[r][at]), right, sum[r]);
+    }
+    DUMI_UNROLL
+    for (int r = 0; r < DUMI_DIRECT_ROWS; r++) {
+        if (t->add)
+            sum[r] = _mm512_add_ps(_mm512_loadu_ps(t->c[r]), sum[r]);
+        _mm512_storeu_ps(t->c[r], sum[r]);
+    }
+}
+
 dumi_tile_fn dumi_blis_tile(void)
 {
+    if (dumi_blis_wide_runs())
+        return tile_widest;
     return dumi_blis_direct_runs() ? tile_wide : tile_plain;
 }
 
