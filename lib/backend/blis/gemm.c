@@ -6,9 +6,9 @@
 #include "backend/blis/stream.h"
 
 /* Rows and columns that one thread works on between two looks at memory: the parts of A and B fit into
- * the second cache. */
-enum { ROWS = 264, COLS = 256 };
-enum { MOST_A = 1 << 21, SMALL = 1 << 16, BAD_STRIDE = 1024 };
+ * the second cache, which is of a mebibyte or more where there is AVX-512. */
+enum { ROWS = 192, WIDE_ROWS = 264, COLS = 256 };
+enum { MOST_A = 1 << 21, SMALL = 1 << 16, IN_CACHE = 1 << 17, BAD_STRIDE = 1024 };
 
 typedef struct {
     dumi_stream *stream;
@@ -57,6 +57,11 @@ DUMI_CLONES void dumi_blis_finish(const dumi_gemm *g, int32_t row, int32_t rows,
                 c[j] = mask[j] > 0 ? c[j] : 0;
         }
     }
+}
+
+static int32_t most_rows_of(const dumi_blis_kernel *kernel)
+{
+    return dumi_round_up(kernel->direct == DUMI_DIRECT_AVX512 ? WIDE_ROWS : ROWS, kernel->mr);
 }
 
 static int32_t tile_rows(const dumi_blis_kernel *kernel)
@@ -228,7 +233,7 @@ static void prepare_b(block *b, int32_t worker)
             dumi_blis_widen(g->packed, at, b->col, kernel->nr, b->deep, (b->cols + kernel->nr - 1) / kernel->nr,
                             own);
             b->b = own;
-        } else if (b->rows_all > 4 * kernel->mr) {
+        } else if (b->rows_all > 4 * kernel->mr && (int64_t)g->k * g->n > IN_CACHE) {
             fetch_later(b, (const float *)b->b + b->b_panel, 0, 1,
                         (int64_t)b->b_panel * ((b->cols - 1) / kernel->nr));
         }
@@ -276,7 +281,7 @@ static void prepare_a(block *b, int32_t worker)
         b->a_col = g->a_col;
         b->a_panel = b->step * g->a_row;
     } else if (x->own_a) {
-        float *to = x->stream->pack_a + (int64_t)worker * dumi_round_up(ROWS, mr) * x->stream->kernel->kc;
+        float *to = x->stream->pack_a + (int64_t)worker * most_rows_of(kernel) * kernel->kc;
         pack_rows(g, mr, b->row, b->rows, b->depth, b->deep, to);
         b->a = to;
     } else {
@@ -348,7 +353,7 @@ static void divide(pass *x)
     if (!x->direct_b && (g->packed == NULL || g->packed->precision != DUMI_FLOAT32))
         most_cols = dumi_least(most_cols, x->stream->cols_b);
     const int32_t wanted = 4 * x->stream->threads;
-    x->block_rows = dumi_round_up(ROWS, kernel->mr);
+    x->block_rows = most_rows_of(kernel);
     x->task_rows = dumi_round_up(x->rows, kernel->mr);
     x->task_cols = dumi_round_up(dumi_least(most_cols, g->n), kernel->nr);
     if (x->stream->threads > 1) {
@@ -426,7 +431,7 @@ dum_status dumi_blis_gemm_create(dumi_stream *stream, int32_t max_m, int32_t max
 {
     const dumi_blis_kernel *kernel = stream->kernel;
     const size_t all = (size_t)dumi_round_up(max_m, kernel->mr) * (size_t)max_k;
-    const size_t own = (size_t)stream->threads * (size_t)dumi_round_up(ROWS, kernel->mr) * (size_t)kernel->kc;
+    const size_t own = (size_t)stream->threads * (size_t)most_rows_of(kernel) * (size_t)kernel->kc;
     stream->capacity_a = all < MOST_A ? all : MOST_A;
     if (stream->capacity_a < own)
         stream->capacity_a = own;

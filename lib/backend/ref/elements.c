@@ -58,20 +58,35 @@ static double square_distance(int32_t cols, const float *x, const float *y)
     return sum;
 }
 
+enum { LOOKED_AT = 64 };
+
+DUMI_CLONES static bool any_above(const float *values, int32_t count, float least)
+{
+    int32_t above = 0;
+    for (int32_t i = 0; i < count; i++)
+        above += values[i] > least;
+    return above > 0;
+}
+
 /* Ranked by their products, which float32 rounds; measured in double. */
 static double nearest_centres(const dumi_head_shape *shape, const float *z, const float *products)
 {
     const int32_t count = shape->centre_count < DUMI_NEAR ? shape->centre_count : DUMI_NEAR;
     int32_t found[DUMI_NEAR];
-    for (int32_t i = 0; i < shape->centre_count; i++) {
-        int32_t at = i < count ? i : count;
-        while (at > 0 && products[i] > products[found[at - 1]]) {
+    for (int32_t first = 0; first < shape->centre_count; first += LOOKED_AT) {
+        const int32_t left = shape->centre_count - first, looked = left < LOOKED_AT ? left : LOOKED_AT;
+        if (first > 0 && !any_above(products + first, looked, products[found[count - 1]]))
+            continue;
+        for (int32_t i = first; i < first + looked; i++) {
+            int32_t at = i < count ? i : count;
+            while (at > 0 && products[i] > products[found[at - 1]]) {
+                if (at < count)
+                    found[at] = found[at - 1];
+                at--;
+            }
             if (at < count)
-                found[at] = found[at - 1];
-            at--;
+                found[at] = i;
         }
-        if (at < count)
-            found[at] = i;
     }
     double sum = 0;
     for (int32_t i = 0; i < count; i++)
