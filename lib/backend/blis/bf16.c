@@ -114,8 +114,20 @@ static WIDE void multiply_wide(int32_t rows, const product *d)
         }
 }
 
+/* sum + a b of both halves; without the instruction, what it does. */
+INLINE NATIVE __m512 dot(__m512 sum, __m512i a, __m512i b, const bool native)
+{
+    if (native)
+        return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000);
+    sum = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(a, upper)),
+                          _mm512_castsi512_ps(_mm512_and_si512(b, upper)), sum);
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(a, 16)),
+                           _mm512_castsi512_ps(_mm512_slli_epi32(b, 16)), sum);
+}
+
 /* rows x (16 panels). */
-INLINE NATIVE void panels_native(const int rows, const int panels, const product *d)
+INLINE NATIVE void panels_512(const int rows, const int panels, const product *d, const bool native)
 {
     __m512 sum[MOST_ROWS][BLOCK_PANELS];
     __mmask16 mask[BLOCK_PANELS];
@@ -139,7 +151,7 @@ INLINE NATIVE void panels_native(const int rows, const int panels, const product
             const __m512i left = _mm512_set1_epi32((int)a[r * d->a_row]);
             DUMI_UNROLL
             for (int v = 0; v < panels; v++)
-                sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)left, (__m512bh)right[v]);
+                sum[r][v] = dot(sum[r][v], left, right[v], native);
         }
     }
     DUMI_UNROLL
@@ -155,17 +167,27 @@ INLINE NATIVE void panels_native(const int rows, const int panels, const product
     {                                                                                                          \
         switch ((d->cols + COLS - 1) / COLS) {                                                                 \
         case 4:                                                                                                \
-            panels_native(rows, 4, d);                                                                         \
+            panels_512(rows, 4, d, true);                                                                      \
             return;                                                                                            \
         case 3:                                                                                                \
-            panels_native(rows, 3, d);                                                                         \
+            panels_512(rows, 3, d, true);                                                                      \
             return;                                                                                            \
         case 2:                                                                                                \
-            panels_native(rows, 2, d);                                                                         \
+            panels_512(rows, 2, d, true);                                                                      \
             return;                                                                                            \
         default:                                                                                               \
-            panels_native(rows, 1, d);                                                                         \
+            panels_512(rows, 1, d, true);                                                                      \
         }                                                                                                      \
+    }                                                                                                          \
+    /* Of two panels at most: their halves need registers, too. */                                             \
+    static NATIVE void widest_##rows(const product *d)                                                         \
+    {                                                                                                          \
+        product part = *d;                                                                                     \
+        for (; part.cols > 0; part.cols -= 2 * COLS, part.b += 2 * d->b_panel, part.c += 2 * COLS)             \
+            if (part.cols > COLS)                                                                              \
+                panels_512(rows, 2, &part, false);                                                             \
+            else                                                                                               \
+                panels_512(rows, 1, &part, false);                                                             \
     }
 NATIVE_ROWS(1)
 NATIVE_ROWS(2)
@@ -174,9 +196,12 @@ NATIVE_ROWS(4)
 NATIVE_ROWS(5)
 NATIVE_ROWS(6)
 
-static void multiply_native(int32_t rows, const product *d)
+static void multiply_512(int32_t rows, const product *d, bool native)
 {
-    static void (*const of[])(const product *) = {native_1, native_2, native_3, native_4, native_5, native_6};
+    static void (*const with[])(const product *) = {native_1, native_2, native_3, native_4, native_5, native_6};
+    static void (*const without[])(const product *) = {widest_1, widest_2, widest_3,
+                                                       widest_4, widest_5, widest_6};
+    void (*const *of)(const product *) = native ? with : without;
     product rest = *d;
     for (; rows > 0; rows -= MOST_ROWS, rest.a += MOST_ROWS * d->a_row, rest.c += MOST_ROWS * d->c_row)
         of[dumi_least(rows, MOST_ROWS) - 1](&rest);
@@ -184,9 +209,12 @@ static void multiply_native(int32_t rows, const product *d)
 
 static bool runs(int32_t kernel)
 {
+    if (kernel >= DUMI_BF16_WIDEST &&
+        !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")))
+        return false;
     if (kernel == DUMI_BF16_NATIVE)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16");
-    return kernel != DUMI_BF16_WIDE || dumi_blis_direct_runs();
+        return __builtin_cpu_supports("avx512bf16");
+    return kernel == DUMI_BF16_PLAIN || dumi_blis_direct_runs();
 }
 
 #else
@@ -197,7 +225,12 @@ static bool runs(int32_t kernel)
 }
 
 #define multiply_wide multiply_plain
-#define multiply_native multiply_plain
+
+static void multiply_512(int32_t rows, const product *d, bool native)
+{
+    (void)native;
+    multiply_plain(rows, d);
+}
 
 #endif
 
@@ -310,8 +343,8 @@ static void multiply(const pass *x, int32_t rows, const product *d)
         block.b = d->b + col / COLS * d->b_panel;
         block.c = d->c + col;
         block.cols = dumi_least(COLS * BLOCK_PANELS, d->cols - col);
-        if (kernel == DUMI_BF16_NATIVE)
-            multiply_native(rows, &block);
+        if (kernel >= DUMI_BF16_WIDEST)
+            multiply_512(rows, &block, kernel == DUMI_BF16_NATIVE);
         else if (kernel == DUMI_BF16_WIDE)
             multiply_wide(rows, &block);
         else

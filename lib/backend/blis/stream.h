@@ -76,8 +76,8 @@ bool dumi_blis_direct_runs(void);
 int32_t dumi_blis_wide(int32_t rows, int32_t step, int32_t panels, const dumi_direct *d, dumi_ahead *next);
 bool dumi_blis_wide_runs(void);
 
-/* Kernels of bf16.c, from the one that runs everywhere to the fastest: AVX2, AVX512-BF16. */
-enum { DUMI_BF16_PLAIN, DUMI_BF16_WIDE, DUMI_BF16_NATIVE };
+/* Kernels of bf16.c, from the one that runs everywhere to the fastest: AVX2, AVX-512, AVX512-BF16. */
+enum { DUMI_BF16_PLAIN, DUMI_BF16_WIDE, DUMI_BF16_WIDEST, DUMI_BF16_NATIVE };
 /* The last of them that runs here. */
 int32_t dumi_blis_bf16_best(void);
 void dumi_blis_bf16_gemm(dumi_stream *stream, const dumi_gemm *gemm);
