@@ -16,7 +16,7 @@ char *read_file(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        fail("cannot open %s: %s", path, strerror(errno));
+        fail("cannot open \"%s\": %s", path, strerror(errno));
         return NULL;
     }
     char *text = NULL;

@@ -92,7 +92,7 @@ int read_image_shape(const char *path, image_shape *out)
     memset(out, 0, sizeof *out);
     FILE *file = fopen(path, "rb");
     if (file == NULL)
-        return fail("cannot open %s: %s", path, strerror(errno));
+        return fail("cannot open \"%s\": %s", path, strerror(errno));
     unsigned char bytes[12 + MOST_HEADER];
     char head[MOST_HEADER];
     size_t start;

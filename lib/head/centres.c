@@ -23,26 +23,25 @@ typedef struct {
     const dumi_watch *watch;
     float *points;
     int32_t *nearest;          /* by row */
-    double *sums;              /* of the points of one centre */
+    double *sums;              /* of the points of each centre, and how many */
     double *targets, *anchors; /* by row: mean squared distance to its neighbours; to the nearest centres */
 } sample;
 
 /* Each centre to the mean of the points that are nearest to it; one that none is nearest to stays. */
 static void move(const sample *s, dumi_centres *c)
 {
-    const int32_t cols = s->cols;
-    for (int32_t j = 0; j < c->count; j++) {
-        int64_t count = 0;
-        memset(s->sums, 0, (size_t)cols * sizeof *s->sums);
-        for (int64_t i = 0; i < s->rows; i++) {
-            if (s->nearest[i] != j)
-                continue;
-            count++;
-            for (int32_t k = 0; k < cols; k++)
-                s->sums[k] += (double)s->points[i * cols + k];
-        }
-        for (int32_t k = 0; k < cols && count > 0; k++)
-            c->rows[(int64_t)j * cols + k] = (float)(s->sums[k] / (double)count);
+    const int64_t cols = s->cols, wide = cols + 1;
+    memset(s->sums, 0, (size_t)(c->count * wide) * sizeof *s->sums);
+    for (int64_t i = 0; i < s->rows; i++) {
+        double *sums = s->sums + s->nearest[i] * wide;
+        for (int64_t k = 0; k < cols; k++)
+            sums[k] += (double)s->points[i * cols + k];
+        sums[cols]++;
+    }
+    for (int64_t j = 0; j < c->count; j++) {
+        const double *sums = s->sums + j * wide;
+        for (int64_t k = 0; k < cols && sums[cols] > 0; k++)
+            c->rows[j * cols + k] = (float)(sums[k] / sums[cols]);
     }
 }
 
@@ -124,7 +123,7 @@ dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const dou
     DUMI_GO(DUMI_NEW(context, indices, s.rows));
     DUMI_GO(DUMI_NEW(context, s.points, (size_t)s.rows * (size_t)cols));
     DUMI_GO(DUMI_NEW(context, s.nearest, s.rows));
-    DUMI_GO(DUMI_NEW(context, s.sums, cols));
+    DUMI_GO(DUMI_NEW(context, s.sums, (size_t)out->count * (size_t)(cols + 1)));
     DUMI_GO(DUMI_NEW(context, s.targets, s.rows));
     DUMI_GO(DUMI_NEW(context, s.anchors, s.rows));
     DUMI_GO(DUMI_NEW(context, out->rows, (size_t)out->count * (size_t)cols));

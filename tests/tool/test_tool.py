@@ -100,6 +100,8 @@ def main(scratch):
     run("fit", code=2, message="--data is needed")
     run("fit", "--data", x, code=2, message="--model is needed")
     run("fit", "--data", code=2, message="--data needs a value")
+    run("fit", "--data", "", "--model", model, code=1, message='cannot open ""')
+    run("fit", "--data", x, "--data", x, code=2, message="expected the option once")
     run("fit", "--pvalue", code=2, message="no option --pvalue")
     run("fit", "x.npy", code=2, message='unexpected argument "x.npy"')
     run(*fit, "--data", x, "--set", "width", code=2, message="expected name=value")
