@@ -109,12 +109,21 @@ static dum_status choose(dum_context *context, const sample *s, int32_t neighbou
     return DUM_OK;
 }
 
+/* A row costs as many products as the default network's, not more. */
+static int32_t most_centres(const double *values, int32_t cols)
+{
+    enum { NUMBERS = 131072, LEAST = 256, MOST = 2048 };
+    if (values[DUMI_CENTRES] > 0)
+        return (int32_t)values[DUMI_CENTRES];
+    return NUMBERS / cols < LEAST ? LEAST : NUMBERS / cols > MOST ? MOST : NUMBERS / cols;
+}
+
 dum_status dumi_centres_fit(dum_context *context, dumi_stream *stream, const double *values,
                             const dum_dataset *data, const dumi_scaling *scaling, const dumi_watch *watch,
                             dumi_centres *out)
 {
     const uint64_t seed = (uint64_t)values[DUMI_SEED];
-    const int32_t cols = scaling->cols, most = (int32_t)values[DUMI_CENTRES];
+    const int32_t cols = scaling->cols, most = most_centres(values, cols);
     sample s = {
         .rows = (int32_t)(data->rows < MOST_ROWS ? data->rows : MOST_ROWS), .cols = cols, .watch = watch};
     int64_t *indices = NULL;

@@ -33,8 +33,8 @@ const dumi_param dumi_head_params[DUMI_HEAD_PARAMS] = {
                      false,
                      "adds log(0.001 + D / d), so that s grows far from the data; D: |z|^2 (on), or to the 5 "
                      "nearest centres of k-means; auto: off for poe, for local the better of centres and on"},
-    [DUMI_CENTRES] = {"centres", 256, 1, DUMI_MOST_CENTRES, NULL, NULL, true,
-                      "of the anchor, but no more than half the rows"},
+    [DUMI_CENTRES] = {"centres", 0, 0, DUMI_MOST_CENTRES, NULL, NULL, true,
+                      "of the anchor, but no more than half the rows; 0: 131072 / columns, from 256 to 2048"},
     [DUMI_BAGS] = {"bags", DUMI_NESTED, 0, 0, TEXTS("nested", "disjoint"), "nested|disjoint", false,
                    "poe: the second bag is the whole batch, or its second half"},
     [DUMI_SIMILARITY] = {"similarity", DUMI_DOT, 0, 0, TEXTS("dot", "cosine"), "dot|cosine", false,

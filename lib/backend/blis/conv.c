@@ -7,12 +7,13 @@
 #include "backend/blis/stream.h"
 
 enum { BLOCK = 24 * 1024, PIXELS = 4096, CHUNKS = 16, SMALL_GRADIENT = 1 << 19 };
-enum { ROWS = DUMI_DIRECT_ROWS, COLS = DUMI_DIRECT_COLS };
+enum { ROWS = DUMI_DIRECT_ROWS, COLS = DUMI_DIRECT_COLS, MOST_PANELS = 2 };
 
 /* A grid of outputs, each from `taps_y` x `taps_x` pixels of the framed input. */
 typedef struct {
     dumi_stream *stream;
     dumi_tile_fn tile;
+    int32_t tile_panels; /* that it takes at once, at most */
     const float *x;
     int32_t images, height, width, cols;
     int32_t top, left, framed_width; /* zeros above and beside */
@@ -65,7 +66,6 @@ static void divide(grid *g)
 static grid forward_grid(dumi_stream *stream, const dumi_conv_shape *s, const float *x, float *y)
 {
     grid g = {.stream = stream,
-              .tile = dumi_blis_tile(),
               .x = x,
               .images = s->images,
               .height = s->height,
@@ -81,6 +81,7 @@ static grid forward_grid(dumi_stream *stream, const dumi_conv_shape *s, const fl
               .y = y,
               .outputs = s->outputs,
               .y_step = 1};
+    g.tile = dumi_blis_tile(&g.tile_panels);
     g.y_height = g.rows;
     g.y_width = g.wide;
     g.framed_width = s->width + 2 * s->padding;
@@ -116,7 +117,6 @@ static grid input_grid(dumi_stream *stream, const dumi_conv_shape *s, int32_t ov
 {
     const int32_t before = taps_of(s, 0) - 1;
     grid g = {.stream = stream,
-              .tile = dumi_blis_tile(),
               .x = d_y,
               .images = s->images,
               .height = dumi_conv_out(s, s->height),
@@ -136,6 +136,7 @@ static grid input_grid(dumi_stream *stream, const dumi_conv_shape *s, int32_t ov
               .y_first_row = first_of(s, over_y),
               .y_first_col = first_of(s, over_x),
               .y_step = s->stride};
+    g.tile = dumi_blis_tile(&g.tile_panels);
     g.rows = count_of(s->height, g.y_first_row, s->stride);
     g.wide = count_of(s->width, g.y_first_col, s->stride);
     const int32_t last = g.first_x + g.wide - 1 + g.taps_x;
@@ -228,23 +229,32 @@ DUMI_CLONES static void finish_row(const dumi_conv *f, int32_t col, int32_t cols
             c[j] = c[j] > 0 ? c[j] : 0;
 }
 
-/* Six pixels by one panel. */
-static void multiply_pixels(const grid *g, const part *p, int32_t first, int32_t panel)
+/* How many panels from this one on can be multiplied at once: the last is alone if it is not whole. */
+static int32_t panels_at_once(const grid *g, int32_t panel, int32_t end)
 {
-    const int32_t depth = depth_of(g), col = panel * COLS, cols = dumi_least(COLS, g->outputs - col),
-                  rows = dumi_least(ROWS, p->pixels - first);
-    float spare[ROWS][COLS];
+    const int32_t whole = dumi_least(end, g->outputs / COLS) - panel;
+    return whole < 1 ? 1 : dumi_least(whole, g->tile_panels);
+}
+
+/* Six pixels by some panels. */
+static void multiply_pixels(const grid *g, const part *p, int32_t first, int32_t panel, int32_t panels)
+{
+    const int32_t depth = depth_of(g), col = panel * COLS, wide = panels * COLS,
+                  cols = dumi_least(wide, g->outputs - col), rows = dumi_least(ROWS, p->pixels - first);
+    float spare[ROWS][MOST_PANELS * COLS];
     dumi_tile t = {.k = depth,
+                   .panels = panels,
                    .add = g->add,
                    .col = g->stream->room.tap,
                    .b = g->panels + (size_t)panel * (size_t)depth * COLS,
-                   .b_row = COLS};
+                   .b_row = COLS,
+                   .b_panel = (int64_t)depth * COLS};
     float *c[ROWS];
     for (int32_t r = 0; r < ROWS; r++) {
         const int32_t pixel = first + (r < rows ? r : 0);
         t.a[r] = p->frame + p->from[pixel];
         c[r] = g->y + (int64_t)p->to[pixel] * g->outputs + col;
-        t.c[r] = r < rows && cols == COLS ? c[r] : spare[r];
+        t.c[r] = r < rows && cols == wide ? c[r] : spare[r];
         if (t.c[r] == spare[r])
             memset(spare[r], 0, sizeof spare[r]);
         if (t.c[r] == spare[r] && g->add && r < rows)
@@ -269,10 +279,12 @@ static void forward_task(void *argument, int64_t task, int32_t worker)
     const int32_t images = (int32_t)(g->images - image < g->task_images ? g->images - image : g->task_images);
     part p;
     load_part(g, worker, image, images, (int32_t)(block % g->bands), &p);
-    for (int32_t panel = share * panels / g->panel_tasks; panel < (share + 1) * panels / g->panel_tasks;
-         panel++)
+    const int32_t end = (share + 1) * panels / g->panel_tasks;
+    for (int32_t panel = share * panels / g->panel_tasks, done; panel < end; panel += done) {
+        done = panels_at_once(g, panel, end);
         for (int32_t first = 0; first < p.pixels; first += ROWS)
-            multiply_pixels(g, &p, first, panel);
+            multiply_pixels(g, &p, first, panel, done);
+    }
 }
 
 static double operations(const grid *g)
@@ -368,25 +380,31 @@ void dumi_blis_conv_input(dumi_stream *stream, const dumi_conv_shape *s, const f
 
 /* ---- The gradient by the weights ---------------------------------------------------------- */
 
-/* Six inputs under a pixel by one panel, over the pixels of a part. */
-static void multiply_taps(const grid *g, const part *p, int32_t first, int32_t panel, const float *d_y,
-                          int64_t d_row, bool add, float *out)
+/* Six inputs under a pixel by some panels, over the pixels of a part. */
+static void multiply_taps(const grid *g, const part *p, int32_t first, int32_t panel, int32_t panels,
+                          const float *d_y, int64_t d_row, bool add, float *out)
 {
-    const int32_t depth = depth_of(g), col = panel * COLS, cols = dumi_least(COLS, g->outputs - col),
-                  rows = dumi_least(ROWS, depth - first);
-    float spare[ROWS][COLS];
-    dumi_tile t = {.k = p->pixels, .add = add, .col = p->from, .b = d_y, .b_row = d_row};
+    const int32_t depth = depth_of(g), col = panel * COLS, wide = panels * COLS,
+                  cols = dumi_least(wide, g->outputs - col), rows = dumi_least(ROWS, depth - first);
+    float spare[ROWS][MOST_PANELS * COLS];
+    dumi_tile t = {.k = p->pixels,
+                   .panels = panels,
+                   .add = add,
+                   .col = p->from,
+                   .b = d_y,
+                   .b_row = d_row,
+                   .b_panel = COLS};
     for (int32_t r = 0; r < ROWS; r++) {
         float *c = out + (int64_t)(first + (r < rows ? r : 0)) * g->outputs + col;
         t.a[r] = p->frame + g->stream->room.tap[first + (r < rows ? r : 0)];
-        t.c[r] = r < rows && cols == COLS ? c : spare[r];
+        t.c[r] = r < rows && cols == wide ? c : spare[r];
         if (t.c[r] == spare[r])
             memset(spare[r], 0, sizeof spare[r]);
         if (t.c[r] == spare[r] && add && r < rows)
             memcpy(spare[r], c, (size_t)cols * sizeof *c);
     }
     g->tile(&t);
-    for (int32_t r = 0; r < rows && cols < COLS; r++)
+    for (int32_t r = 0; r < rows && cols < wide; r++)
         memcpy(out + (int64_t)(first + r) * g->outputs + col, spare[r], (size_t)cols * sizeof **spare);
 }
 
@@ -405,11 +423,12 @@ static void add_part(const grid *g, int32_t worker, const part *p, int32_t first
 {
     const float *d_y =
         g->d_y + ((p->image * g->rows + p->row) * (int64_t)g->wide) * g->outputs; /* y_step is 1 */
-    for (int32_t panel = 0; panel < panels_of(g); panel++) {
-        const int32_t col = panel * COLS, cols = dumi_least(COLS, g->outputs - col);
-        const float *from = cols == COLS ? d_y + col : widen(g, worker, d_y + col, cols, p->pixels);
+    for (int32_t panel = 0, done; panel < panels_of(g); panel += done) {
+        done = panels_at_once(g, panel, panels_of(g));
+        const int32_t col = panel * COLS, cols = g->outputs - col;
+        const float *from = cols >= COLS ? d_y + col : widen(g, worker, d_y + col, cols, p->pixels);
         for (int32_t row = first; row < end; row += ROWS)
-            multiply_taps(g, p, row, panel, from, cols == COLS ? g->outputs : COLS, add, out);
+            multiply_taps(g, p, row, panel, done, from, cols >= COLS ? g->outputs : COLS, add, out);
     }
 }
 

@@ -83,20 +83,21 @@ int32_t dumi_blis_bf16_best(void);
 void dumi_blis_bf16_gemm(dumi_stream *stream, const dumi_gemm *gemm);
 dumi_packed *dumi_blis_bf16_pack(dum_context *context, const float *b, int32_t k, int32_t n);
 
-/* 6 rows of A by one panel of 16 columns of B: A's element (r, p) is a[r][col[p]]. Rows may be the same. */
+/* 6 rows of A by a panel of 16 columns of B, or two b_panel apart: A's element (r, p) is a[r][col[p]]. Rows may be the
+ * same. */
 typedef struct {
-    int32_t k;
+    int32_t k, panels;
     bool add; /* to what C holds */
     const int32_t *col;
     const float *a[DUMI_DIRECT_ROWS];
     const float *b;
-    int64_t b_row;
+    int64_t b_row, b_panel;
     float *c[DUMI_DIRECT_ROWS];
 } dumi_tile;
 
 typedef void (*dumi_tile_fn)(const dumi_tile *tile);
-/* The best for the running processor. */
-dumi_tile_fn dumi_blis_tile(void);
+/* The best for the running processor. *panels: how many it takes at most. */
+dumi_tile_fn dumi_blis_tile(int32_t *panels);
 
 /* What convolutions and batch norms need room for; sizes in elements. */
 typedef struct {

@@ -512,8 +512,8 @@ class DUM(Detector):
     anchor : "auto", "on", "off", "centres"; default "auto"
         adds log(0.001 + D / d), so that s grows far from the data; D: |z|^2 (on), or to the 5 nearest centres of
         k-means; auto: off for poe, for local the better of centres and on
-    centres : 1 to 4096; default 256
-        of the anchor, but no more than half the rows
+    centres : 0 to 4096; default 0
+        of the anchor, but no more than half the rows; 0: 131072 / columns, from 256 to 2048
     bags : "nested", "disjoint"; default "nested"
         poe: the second bag is the whole batch, or its second half
     similarity : "dot", "cosine"; default "dot"
@@ -580,7 +580,7 @@ class DUM(Detector):
         bound: Literal["none", "tanh"] = "tanh",
         bound_scale: float = 0.0,
         anchor: Literal["auto", "on", "off", "centres"] = "auto",
-        centres: int = 256,
+        centres: int = 0,
         bags: Literal["nested", "disjoint"] = "nested",
         similarity: Literal["dot", "cosine"] = "dot",
         temperature: float = 0.07,
