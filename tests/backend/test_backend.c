@@ -123,8 +123,8 @@ START_TEST(float32_kernels_agree)
     dumi_rng_init(&rng, 6, 99, 0);
     dumi_blis_kernel *kernel = p.other->backend_state;
     const int32_t best = kernel->direct;
-    float *a = random_floats(&rng, M * K), *b = random_floats(&rng, K * N);
-    float *c = random_floats(&rng, M * N), *first = random_floats(&rng, M * N);
+    float *a = random_floats(&rng, (size_t)M * K), *b = random_floats(&rng, (size_t)K * N);
+    float *c = random_floats(&rng, (size_t)M * N), *first = random_floats(&rng, (size_t)M * N);
     for (uint32_t flags = 0; flags < 8; flags++)
         for (int32_t m = 1; m <= M; m++)
             for (int32_t n = 1; n <= N; n += 6) {
@@ -149,11 +149,11 @@ START_TEST(float32_kernels_agree)
                         g.c[i] = (float)i;
                     p.o->gemm(p.other_stream, &g);
                     if (g.c == c)
-                        ck_assert_mem_eq(c, first, M * N * sizeof *c);
+                        ck_assert_mem_eq(c, first, (size_t)M * N * sizeof *c);
                 }
                 p.o->unpack(p.other, packed);
             }
-    check_guard(c, M * N), check_guard(first, M * N);
+    check_guard(c, (size_t)M * N), check_guard(first, (size_t)M * N);
     kernel->direct = best;
     drop(a), drop(b), drop(c), drop(first);
     close_pair(&p);

@@ -183,7 +183,7 @@ INLINE NATIVE void panels_512(const int rows, const int panels, const product *d
     static NATIVE void widest_##rows(const product *d)                                                         \
     {                                                                                                          \
         product part = *d;                                                                                     \
-        for (; part.cols > 0; part.cols -= 2 * COLS, part.b += 2 * d->b_panel, part.c += 2 * COLS)             \
+        for (; part.cols > 0; part.cols -= 2 * COLS, part.b += 2 * d->b_panel, part.c += (ptrdiff_t)2 * COLS)  \
             if (part.cols > COLS)                                                                              \
                 panels_512(rows, 2, &part, false);                                                             \
             else                                                                                               \
