@@ -21,6 +21,12 @@
                       dum_error_message(), text);                                                              \
     } while (0)
 
+/* fmax, over which gcc 12.2 for aarch64 breaks down in some loops. */
+static inline double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /* The host's allocator, which counts, and fails from the allocation numbered `left` on once; negative: never. */
 typedef struct {
     int64_t left, made, live;

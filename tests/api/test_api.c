@@ -962,7 +962,7 @@ START_TEST(precisions)
             memcpy(exact, s, sizeof s);
         double most = 0;
         for (int row = 0; row < ROWS; row++)
-            most = fmax(most, fabs((double)s[row] - (double)exact[row]));
+            most = larger(most, fabs((double)s[row] - (double)exact[row]));
         ck_assert_msg(i == 0 || (most > 0 && most < 0.1), "%s, %s: %g", settings[i][0], settings[i][1], most);
     }
 }

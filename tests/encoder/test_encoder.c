@@ -679,8 +679,8 @@ START_TEST(shifted_columns)
             dum_encoder_destroy(encoder);
         }
         for (int i = 0; i < ROWS * WIDTH; i++) {
-            most = fmax(most, fabs((double)out[0][i] - (double)out[1][i]));
-            size = fmax(size, fabs((double)out[0][i]));
+            most = larger(most, fabs((double)out[0][i] - (double)out[1][i]));
+            size = larger(size, fabs((double)out[0][i]));
         }
         ck_assert_double_lt(most, 0.05 * size);
     }
