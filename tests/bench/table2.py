@@ -97,11 +97,15 @@ def in_child(work, limit=None):
     return found, end
 
 
+# Kinds that score what an encoder of images says, and are judged in ood.md.
+OF_ENCODERS = {"energy", "flow", "gram", "mds", "msp", "rotation", "uncertainty", "vim"}
+
+
 def methods_of(lib):
     """Of each method its kind and options, and the kind's defaults."""
     def work(send):
         dum = Dum(lib)
-        send([(kind, dum.defaults(kind)) for kind in dum.kinds()])
+        send([(kind, dum.defaults(kind)) for kind in dum.kinds() if kind not in OF_ENCODERS])
 
     found, end = in_child(work)
     if end:
