@@ -122,12 +122,11 @@ static WIDE void multiply_12(int32_t panels, const dumi_direct *d, dumi_ahead *n
 
 int32_t dumi_blis_wide(int32_t rows, int32_t step, int32_t panels, const dumi_direct *d, dumi_ahead *next)
 {
-    static void (*const float32[])(int32_t, const dumi_direct *) = {
-        multiply_1_DUMI_FLOAT32, multiply_2_DUMI_FLOAT32, multiply_3_DUMI_FLOAT32,
-        multiply_4_DUMI_FLOAT32, multiply_5_DUMI_FLOAT32, multiply_6_DUMI_FLOAT32};
-    static void (*const int8[])(int32_t, const dumi_direct *) = {multiply_1_DUMI_INT8, multiply_2_DUMI_INT8,
-                                                                 multiply_3_DUMI_INT8, multiply_4_DUMI_INT8,
-                                                                 multiply_5_DUMI_INT8, multiply_6_DUMI_INT8};
+    static void (*const kernels[][ROWS])(int32_t, const dumi_direct *) = {
+        {multiply_1_DUMI_FLOAT32, multiply_2_DUMI_FLOAT32, multiply_3_DUMI_FLOAT32, multiply_4_DUMI_FLOAT32,
+         multiply_5_DUMI_FLOAT32, multiply_6_DUMI_FLOAT32},
+        {multiply_1_DUMI_INT8, multiply_2_DUMI_INT8, multiply_3_DUMI_INT8, multiply_4_DUMI_INT8,
+         multiply_5_DUMI_INT8, multiply_6_DUMI_INT8}};
     if (rows == 2 * ROWS) {
         const int32_t done = panels >= 2 ? 2 : 1;
         multiply_12(done, d, next);
@@ -136,15 +135,15 @@ int32_t dumi_blis_wide(int32_t rows, int32_t step, int32_t panels, const dumi_di
     dumi_fetch_share(next);
     if (rows <= step) {
         const int32_t done = panels >= 4 ? 4 : panels >= 2 ? 2 : 1;
-        (d->precision == DUMI_INT8 ? int8 : float32)[rows - 1](done, d);
+        kernels[d->precision == DUMI_INT8][rows - 1](done, d);
         return done;
     }
     const int32_t done = panels >= 2 ? 2 : 1;
     dumi_direct rest = *d;
     rest.a += d->a_panel;
     rest.c += step * d->c_row;
-    float32[step - 1](done, d);
-    float32[rows - step - 1](done, &rest);
+    kernels[0][step - 1](done, d);
+    kernels[0][rows - step - 1](done, &rest);
     return done;
 }
 
