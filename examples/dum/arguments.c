@@ -38,8 +38,8 @@ static bool parse_double(const char *text, double *value)
     return *text != '\0' && *end == '\0' && *value >= 0 && *value < 1e300;
 }
 
-/* *found: whether there is such an option. */
-static int store_text(const char *name, const char *value, arguments *a, bool *found)
+/* Where the option's text goes; NULL: there is no such option. */
+static const char **text_of(const char *name, arguments *a)
 {
     const struct {
         const char *name;
@@ -75,16 +75,10 @@ static int store_text(const char *name, const char *value, arguments *a, bool *f
                  {"--test-labels", &a->test_labels},
                  {"--holdout", &a->holdout}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (strcmp(name, texts[i].name) != 0)
-            continue;
-        *found = true;
-        if (*texts[i].to != NULL && texts[i].to != &a->out) /* --out: some commands write several files */
-            return bad_value(name, value, "the option once");
-        *texts[i].to = value;
-        return TOOL_OK;
+        if (strcmp(name, texts[i].name) == 0)
+            return texts[i].to;
     }
-    *found = false;
-    return TOOL_OK;
+    return NULL;
 }
 
 static int store_number(const char *name, const char *value, arguments *a)
@@ -139,10 +133,13 @@ static int store(const char *name, const char *value, arguments *a)
         a->delays[a->delay_count++] = value;
         return TOOL_OK;
     }
-    bool found;
-    const int status = store_text(name, value, a, &found);
-    if (found)
-        return status;
+    const char **text = text_of(name, a);
+    if (text != NULL) {
+        if (*text != NULL && text != &a->out) /* --out: some commands write several files */
+            return bad_value(name, value, "the option once");
+        *text = value;
+        return TOOL_OK;
+    }
     if (strcmp(name, "--set") == 0) {
         if (a->setting_count == MAX_SETTINGS || strchr(value, '=') == NULL)
             return usage("--set %s: expected name=value", value);

@@ -69,11 +69,14 @@ static int32_t tile_rows(const dumi_blis_kernel *kernel)
     return kernel->direct == DUMI_DIRECT_AVX512 ? 2 * kernel->mr : kernel->mr;
 }
 
-/* Those of 12 rows are two panels wide. */
-static int32_t tiles_of(const dumi_blis_kernel *kernel, int32_t rows, int32_t cols)
+/* Spreads what is fetched ahead over the tiles of `rows` rows; those of 12 rows are two panels wide. */
+static void spread(block *b, int32_t rows)
 {
+    const dumi_blis_kernel *kernel = b->x->stream->kernel;
     const int32_t tall = tile_rows(kernel), wide = kernel->nr * (tall / kernel->mr);
-    return (rows + tall - 1) / tall * ((cols + wide - 1) / wide);
+    const int32_t tiles = (rows + tall - 1) / tall * ((b->cols + wide - 1) / wide);
+    const int64_t lines = (int64_t)b->next.rows * b->next.lines * b->next.arrays;
+    b->next.share = (int32_t)(lines / tiles) + 1;
 }
 
 /* Some of the panels side by side, as the kernel likes it. Returns how many. */
@@ -169,8 +172,7 @@ static void fetch_update(block *b, int32_t row)
                            .arrays = u->second != NULL ? 3 : 2,
                            .rows = dumi_least(b->tall, b->rows - row),
                            .lines = (b->cols + 15) / 16};
-    const int32_t tiles = tiles_of(b->x->stream->kernel, b->tall, b->cols);
-    b->next.share = b->next.rows > 0 ? b->next.rows * b->next.lines * b->next.arrays / tiles + 1 : 0;
+    spread(b, b->tall);
 }
 
 /* With an update, row panel by row panel: long pieces of few rows, whose weights and moments come from memory
@@ -206,8 +208,7 @@ static void fetch_later(block *b, const float *from, int64_t row, int32_t rows, 
                            .arrays = 1,
                            .rows = floats > 0 ? rows : 0,
                            .lines = (int32_t)((floats + 15) / 16)};
-    const int64_t tiles = tiles_of(b->x->stream->kernel, b->rows_all, b->cols);
-    b->next.share = (int32_t)((int64_t)rows * b->next.lines / tiles) + 1;
+    spread(b, b->rows_all);
 }
 
 /* This worker's columns of B, as they will be multiplied. */

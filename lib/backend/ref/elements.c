@@ -68,6 +68,19 @@ DUMI_CLONES static bool any_above(const float *values, int32_t count, float leas
     return above > 0;
 }
 
+/* Puts i among the `count` with the largest products, if it is one; all before it were put. */
+static inline void rank(const float *products, int32_t i, int32_t count, int32_t *found)
+{
+    int32_t at = i < count ? i : count;
+    while (at > 0 && products[i] > products[found[at - 1]]) {
+        if (at < count)
+            found[at] = found[at - 1];
+        at--;
+    }
+    if (at < count)
+        found[at] = i;
+}
+
 /* Ranked by their products, which float32 rounds; measured in double. */
 static double nearest_centres(const dumi_head_shape *shape, const float *z, const float *products)
 {
@@ -77,16 +90,8 @@ static double nearest_centres(const dumi_head_shape *shape, const float *z, cons
         const int32_t left = shape->centre_count - first, looked = left < LOOKED_AT ? left : LOOKED_AT;
         if (first > 0 && !any_above(products + first, looked, products[found[count - 1]]))
             continue;
-        for (int32_t i = first; i < first + looked; i++) {
-            int32_t at = i < count ? i : count;
-            while (at > 0 && products[i] > products[found[at - 1]]) {
-                if (at < count)
-                    found[at] = found[at - 1];
-                at--;
-            }
-            if (at < count)
-                found[at] = i;
-        }
+        for (int32_t i = first; i < first + looked; i++)
+            rank(products, i, count, found);
     }
     double sum = 0;
     for (int32_t i = 0; i < count; i++)
